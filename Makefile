@@ -1,0 +1,53 @@
+# make book, make test: nothing else is needed. Both set up .venv on their first run.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+SITE := _build/html
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help book page test notebooks record serve lint format clean
+.DEFAULT_GOAL := help
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.txt constraints.txt pyproject.toml
+	@echo "== Setting up .venv (once, some minutes)"
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11, 3.12 or 3.13 is needed, this is {v[0]}.{v[1]}; name another: make book PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+book: $(READY)  ## run every chapter and build the site in _build/html
+	@echo "== Building the book"
+	$(BIN)/python book/build.py
+
+page: $(READY)  ## build one chapter: make page P=tokens
+	@test -n "$(P)" || { echo "name a chapter: make page P=tokens"; exit 2; }
+	$(BIN)/python book/build.py --only $(P)
+
+test: $(READY)  ## pass every test (builds the book first, if it is not built)
+	@echo "== Testing"
+	$(BIN)/python book/build.py
+	$(BIN)/python -m pytest
+
+notebooks: $(READY)  ## run every chapter as a notebook: make notebooks CHECKPOINT=gpt2
+	$(if $(CHECKPOINT),GPT2COURSE_CHECKPOINT=$(CHECKPOINT)) $(BIN)/python -m pytest tests/test_chapters.py
+
+record: $(READY)  ## write the reference outputs that the tests compare with
+	$(BIN)/python tests/references.py
+
+serve: book  ## show the site on http://localhost:8000
+	$(BIN)/python -m http.server --directory $(SITE) --bind 127.0.0.1 8000
+
+lint: $(READY)  ## check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)  ## mend style and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove .venv and everything built
+	rm -rf .venv _build dist

@@ -1,0 +1,177 @@
+"""The command line: `gpt2course doctor | generate | pretrain`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gpt2course import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0, 2 after bad input, 130 after ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("\ngpt2course: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, head for example, has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 0
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"gpt2course: {error.strerror or error}{where}", file=sys.stderr)
+    except (ValueError, RuntimeError, MemoryError) as error:
+        print(f"gpt2course: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gpt2course", description="A GPT-2 that you can read, run and train.")
+    parser.add_argument("--version", action="version", version=f"gpt2course {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    doctor = commands.add_parser("doctor", help="check this machine: versions, checkpoint, data, speed")
+    doctor.set_defaults(run=_doctor)
+
+    generate = commands.add_parser("generate", help="continue a text")
+    generate.add_argument("prompt")
+    generate.add_argument("--max-new-tokens", type=int, default=40, metavar="N")
+    generate.set_defaults(run=_generate)
+
+    pretrain = commands.add_parser("pretrain", help="make the mini checkpoint again, from random weights")
+    pretrain.add_argument("--output", required=True, metavar="FOLDER", help="goes on where it stopped if a run lies there")
+    pretrain.add_argument("--steps", type=int, metavar="N", help="optimizer steps of the whole run")
+    pretrain.add_argument("--tokens-per-step", type=int, metavar="N")
+    pretrain.add_argument("--processes", type=int, metavar="N", help="on the CPU, one thread each")
+    pretrain.add_argument("--vocab-size", type=int, metavar="N")
+    for name in ("n-positions", "n-embd", "n-layer", "n-head"):
+        pretrain.add_argument(f"--{name}", type=int, metavar="N")
+    pretrain.add_argument("--dropout", type=float, metavar="P", help="while pretraining (default 0)")
+    pretrain.add_argument("--device", choices=("cpu", "cuda"))
+    pretrain.add_argument("--seed", type=int, metavar="N")
+    pretrain.set_defaults(run=_pretrain)
+
+    for command in (doctor, generate):
+        command.add_argument("--checkpoint", metavar="NAME", help="mini, gpt2, gpt2-medium, gpt2-large, gpt2-xl or a folder")
+    for command in (doctor, generate, pretrain):
+        command.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _generate(options: argparse.Namespace) -> int:
+    from gpt2course.checkpoints import load_checkpoint, load_tokenizer
+    from gpt2course.generate import stream_tokens
+
+    tokenizer = load_tokenizer(options.checkpoint)
+    model = load_checkpoint(options.checkpoint)
+    prompt = tokenizer.encode(options.prompt)
+    started = time.perf_counter()
+    new = list(stream_tokens(model, prompt, options.max_new_tokens))
+    seconds = time.perf_counter() - started
+    text = tokenizer.decode(new, skip_special_tokens=True)
+    if options.json:
+        ended = "eos" if new[-1] == model.config.eos_token_id else "length"
+        _print_json(
+            prompt=options.prompt, text=text, prompt_ids=prompt, new_ids=new, stopped_by=ended,
+            tokens_per_second=round(len(new) / seconds, 1),
+        )  # fmt: skip
+    else:
+        print(options.prompt + text)
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    import torch
+
+    from gpt2course.checkpoints import checkpoint_folder, load_checkpoint, load_tokenizer
+    from gpt2course.data import embedded_reviews
+    from gpt2course.generate import generate
+    from gpt2course.settings import checkpoint_name, data_source, effort
+
+    facts: dict[str, object] = {
+        "gpt2course": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cpu_threads": torch.get_num_threads(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "free_disk_gb": round(shutil.disk_usage(".").free / 1e9, 1),
+    }
+    name = checkpoint_name(options.checkpoint)
+    facts |= {"checkpoint": name, "data": data_source(), "effort": effort()}
+    facts["folder"] = str(checkpoint_folder(name))
+    model, tokenizer = load_checkpoint(name), load_tokenizer(name)
+    facts["parameters"] = sum(p.numel() for p in model.parameters())
+    facts["tokens"] = len(tokenizer)
+    started = time.perf_counter()
+    facts["writes"] = tokenizer.decode(generate(model, tokenizer.encode("This movie was"), 16))
+    facts["tokens_per_second"] = round(16 / (time.perf_counter() - started), 1)
+    facts["reviews"] = {split: len(rows) for split, rows in embedded_reviews().items()}
+    if options.json:
+        _print_json(**facts)
+    else:
+        for key, value in facts.items():
+            print(f"{key:18} {value}")
+        print("Everything that the default settings need is here.")
+    return 0
+
+
+def _pretrain(options: argparse.Namespace) -> int:
+    from gpt2course.data import embedded_reviews, plain_text
+    from gpt2course.pretraining import PretrainConfig, pretrain, save_tokenizer, to_stderr, tokenise, train_tokenizer
+
+    def given(**names: object) -> dict[str, object]:
+        return {name: value for name, value in names.items() if value is not None}
+
+    config = PretrainConfig()
+    drop = options.dropout
+    model = replace(
+        config.model,
+        **given(
+            vocab_size=options.vocab_size, n_positions=options.n_positions, n_embd=options.n_embd,
+            n_layer=options.n_layer, n_head=options.n_head, embd_pdrop=drop, attn_pdrop=drop, resid_pdrop=drop,
+        ),
+    )  # fmt: skip
+    steps = options.steps
+    config = replace(
+        config,
+        model=model,
+        **given(
+            total_steps=steps, tokens_per_step=options.tokens_per_step, processes=options.processes,
+            device=options.device, seed=options.seed,
+            warmup_steps=min(config.warmup_steps, steps // 10) if steps else None,
+        ),
+    )  # fmt: skip
+    folder = Path(options.output)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    to_stderr("reading the reviews and training the tokenizer")
+    splits = {name: [plain_text(text) for text, _ in rows] for name, rows in embedded_reviews().items()}
+    tokenizer = train_tokenizer(splits["train"], model.vocab_size)
+    save_tokenizer(tokenizer, folder, model.n_positions)
+    corpus = tokenise(tokenizer, splits["train"], splits["validation"])
+    to_stderr(f"{len(corpus.tokens):,} training tokens; {config.total_steps} steps of {config.tokens_per_step}")
+    pretrain(corpus, config, folder)
+    last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
+    if options.json:
+        _print_json(folder=str(folder), **last)
+    else:
+        print(f"{folder}: {last['bits_per_character']} bits a character after {last['tokens']:,} tokens")
+    return 0
+
+
+def _print_json(**values: object) -> None:
+    print(json.dumps(values, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The numbers that define a GPT-2: its published sizes, and the course's own small one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+
+ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")  # two names, one function: the tanh form of GELU
+
+
+@dataclass(frozen=True)
+class GPT2Config:
+    """The shape of a GPT-2. Field names are those of Hugging Face's `config.json`.
+
+    Args:
+        vocab_size: number of tokens, V.
+        n_positions: longest sequence the model can read, in tokens.
+        n_embd: width of the residual stream, C (`d_model` in the paper).
+        n_layer: number of blocks, L.
+        n_head: attention heads a block, H; must divide n_embd.
+        embd_pdrop, attn_pdrop, resid_pdrop: dropout probabilities while training.
+        layer_norm_epsilon: added to the variance inside every layer norm.
+        initializer_range: standard deviation of the initial weights.
+
+    Raises:
+        ValueError: a size below 1, a head count that does not divide the width, a probability outside [0, 1).
+
+    Source: Radford et al. 2019, section 2.3 and table 2; transformers.GPT2Config. Chapter: architecture.
+    """
+
+    vocab_size: int = 50257
+    n_positions: int = 1024
+    n_embd: int = 768
+    n_layer: int = 12
+    n_head: int = 12
+    embd_pdrop: float = 0.1
+    attn_pdrop: float = 0.1
+    resid_pdrop: float = 0.1
+    layer_norm_epsilon: float = 1e-5
+    initializer_range: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
+        if self.n_embd % self.n_head:
+            raise ValueError(
+                f"n_embd {self.n_embd} cannot be split into {self.n_head} heads; choose n_head from its divisors"
+            )
+        for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; a dropout probability lies in [0, 1)")
+
+    @property
+    def head_size(self) -> int:
+        """Numbers a head works with, D = C / H."""
+        return self.n_embd // self.n_head
+
+    @property
+    def eos_token_id(self) -> int:
+        """Id of <|endoftext|>: the last of the vocabulary, in GPT-2 as in the mini."""
+        return self.vocab_size - 1
+
+    @classmethod
+    def from_dict(cls, config: dict) -> GPT2Config:
+        """Read the content of a Hugging Face `config.json`; keys that GPT-2's forward pass does not need are ignored.
+
+        Raises:
+            ValueError: the file describes another architecture, or a GPT-2 variant that this model does not compute.
+        """
+        if config.get("model_type", "gpt2") != "gpt2":
+            raise ValueError(f"model_type is {config['model_type']!r}; this course reads 'gpt2' checkpoints only")
+        if config.get("activation_function", "gelu_new") not in ACTIVATIONS:
+            raise ValueError(
+                f"activation_function is {config['activation_function']!r}; GPT-2 uses one of {', '.join(ACTIVATIONS)}"
+            )
+        own = {f.name: config[f.name] for f in fields(cls) if f.name in config}
+        result = cls(**own)
+        if config.get("n_inner") not in (None, 4 * result.n_embd):
+            raise ValueError(f"n_inner is {config['n_inner']}; GPT-2 has 4 * n_embd = {4 * result.n_embd}")
+        for flag, usual in (
+            ("scale_attn_weights", True),
+            ("scale_attn_by_inverse_layer_idx", False),
+            ("add_cross_attention", False),
+            ("tie_word_embeddings", True),
+        ):
+            if config.get(flag, usual) != usual:
+                raise ValueError(f"{flag} is {config[flag]}; GPT-2 has {usual}")
+        return result
+
+    def to_dict(self) -> dict:
+        """The content of a `config.json` that transformers' AutoModelForCausalLM reads back."""
+        return {
+            "model_type": "gpt2",
+            "architectures": ["GPT2LMHeadModel"],
+            "activation_function": "gelu_new",
+            "bos_token_id": self.eos_token_id,
+            "eos_token_id": self.eos_token_id,
+            "dtype": "float32",
+            **asdict(self),
+        }
+
+
+SIZES: dict[str, GPT2Config] = {
+    "mini": GPT2Config(vocab_size=4096, n_positions=512, n_embd=192, n_layer=6, n_head=6),
+    "gpt2": GPT2Config(),
+    "gpt2-medium": GPT2Config(n_embd=1024, n_layer=24, n_head=16),
+    "gpt2-large": GPT2Config(n_embd=1280, n_layer=36, n_head=20),
+    "gpt2-xl": GPT2Config(n_embd=1600, n_layer=48, n_head=25),
+}
