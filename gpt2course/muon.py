@@ -1,4 +1,4 @@
-"""Muon: an optimizer for matrices, which learns about twice as much a token here as AdamW does."""
+"""Muon: an optimizer for matrices. It makes more of each token than AdamW, at the price of some matrix products."""
 
 from __future__ import annotations
 

@@ -60,7 +60,9 @@ def show(figure: Figure, alt: str, caption: str = "") -> HTML:
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1, flags=re.S)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     label = html.escape(alt, quote=True)
-    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" style="width:100%;max-width:40rem;height:auto" ', 1)
+    svg = svg.replace(
+        "<svg ", f'<svg role="img" aria-label="{label}" style="width:100%;max-width:40rem;height:auto" ', 1
+    )
     below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     return HTML(f'<figure class="course-figure">{svg}{below}</figure>')
 

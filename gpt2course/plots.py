@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gpt2course.notebook import INK
@@ -9,6 +10,8 @@ from gpt2course.notebook import INK
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+    from torch import Tensor
 
 # distinguishable with every kind of colour vision, readable on white and on black
 BLUE, ORANGE, GREEN, PURPLE = "#3d85c6", "#d9822b", "#2a9d74", "#b85fa8"
@@ -31,3 +34,73 @@ def axes(title: str, xlabel: str, ylabel: str, size: tuple[float, float] = (5.2,
         ax.grid(alpha=0.25, linewidth=0.5)
         ax.set_prop_cycle(color=COLOURS)
     return figure, ax
+
+
+def attention_map(weights: Tensor, tokens: Sequence[str], title: str) -> Figure:
+    """A grid of attention weights.
+
+    Args:
+        weights: (T, T), rows sum to 1.
+        tokens: T strings, shown as they are, spaces as middle dots.
+        title: the finding.
+    """
+    figure, ax = axes(title, "looked at", "looks", size=(5.2, 4.6))
+    names = [token.replace(" ", "·").replace("\n", "↵") for token in tokens]
+    T = len(names)
+    for row in range(T):
+        for column in range(row + 1):
+            opacity = min(1.0, float(weights[row, column]))
+            ax.add_patch(_cell(column, row, opacity))
+    ax.set(xlim=(-0.5, T - 0.5), ylim=(T - 0.5, -0.5), aspect="equal")
+    ax.set_xticks(range(T), names, rotation=60, ha="right")
+    ax.set_yticks(range(T), names)
+    ax.grid(visible=False)
+    return figure
+
+
+def _cell(column: int, row: int, opacity: float) -> Rectangle:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=BLUE, alpha=opacity, edgecolor="none")
+
+
+def next_tokens(tokens: Sequence[str], probabilities: Sequence[float], title: str) -> Figure:
+    """Bars for the most probable next tokens, longest on top.
+
+    Args:
+        tokens: strings.
+        probabilities: as many, in 0..1.
+        title: the finding.
+    """
+    figure, ax = axes(title, "probability (%)", "", size=(5.2, 0.32 * len(tokens) + 1.0))
+    names = [token.replace(" ", "·").replace("\n", "↵") for token in tokens]
+    bars = ax.barh(range(len(names)), [100 * p for p in probabilities], color=BLUE)
+    ax.bar_label(bars, fmt="%.1f", padding=3, color=INK)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.grid(visible=False, axis="y")
+    ax.margins(x=0.12)
+    return figure
+
+
+def lines(
+    series: dict[str, tuple[Sequence[float], Sequence[float]]], title: str, xlabel: str, ylabel: str, log: str = ""
+) -> Figure:
+    """One line for each name; with several, a legend.
+
+    Args:
+        series: name -> (x values, y values).
+        title, xlabel, ylabel: the finding, and the axes with units.
+        log: axes on a logarithmic scale: "", "x", "y" or "xy".
+    """
+    figure, ax = axes(title, xlabel, ylabel)
+    for i, (name, (x, y)) in enumerate(series.items()):
+        ax.plot(
+            x, y, label=name, color=COLOURS[i % len(COLOURS)], linestyle=("-", "--", "-.", ":")[i // len(COLOURS) % 4]
+        )
+    for axis in log:
+        getattr(ax, f"set_{axis}scale")("log")
+    if len(series) > 1:
+        for text in ax.legend(frameon=False).get_texts():
+            text.set_color(INK)
+    return figure

@@ -21,7 +21,7 @@ from gpt2course.loss import cross_entropy, text_loss
 from gpt2course.model import GPT2
 from gpt2course.muon import Muon
 from gpt2course.packing import concatenate, rows_at, shuffled_stream
-from gpt2course.training import learning_rate_at, parameter_groups, save_atomically
+from gpt2course.training import learning_rate_at, save_atomically
 from gpt2course.weights import write_model
 
 END_OF_TEXT = "<|endoftext|>"
@@ -66,7 +66,9 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         shortest, longest = max(1, self.model.n_positions // 2), self.model.n_positions
         if self.total_steps <= self.warmup_steps:
-            raise ValueError(f"total_steps is {self.total_steps}; it must exceed the warm-up of {self.warmup_steps} steps")
+            raise ValueError(
+                f"total_steps is {self.total_steps}; it must exceed the warm-up of {self.warmup_steps} steps"
+            )
         if self.processes < 1 or self.tokens_per_step % (self.processes * longest):
             raise ValueError(
                 f"tokens_per_step {self.tokens_per_step} must be a multiple of processes times n_positions, "
@@ -172,7 +174,9 @@ def pretrain(corpus: Corpus, config: PretrainConfig, folder: Path, say: Callable
     """
     folder.mkdir(parents=True, exist_ok=True)
     if len(corpus.tokens) <= config.tokens_per_step:
-        raise ValueError(f"{len(corpus.tokens)} tokens are fewer than one step of {config.tokens_per_step}; bring more text")
+        raise ValueError(
+            f"{len(corpus.tokens)} tokens are fewer than one step of {config.tokens_per_step}; bring more text"
+        )
     rendezvous = folder / f"rendezvous-{os.getpid()}"
     rendezvous.unlink(missing_ok=True)
     try:
@@ -188,7 +192,9 @@ def pretrain(corpus: Corpus, config: PretrainConfig, folder: Path, say: Callable
 
 def _process(rank: int, corpus: Corpus, config: PretrainConfig, folder: Path, say, rendezvous: Path) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{rendezvous.resolve()}", rank=rank, world_size=config.processes)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{rendezvous.resolve()}", rank=rank, world_size=config.processes
+    )
     try:
         _Run(rank, corpus, config, folder, say).go()
     finally:
@@ -224,9 +230,16 @@ class _Run:
                 now = time.monotonic()
                 rate = (self.step - said) * config.tokens_per_step / (now - said_at)
                 said, said_at = self.step, now
-                self.log(loss=round(loss, 5), lr=round(lr, 7), row_length=config.row_length(self.step - 1), tokens_per_second=round(rate))
+                self.log(
+                    loss=round(loss, 5),
+                    lr=round(lr, 7),
+                    row_length=config.row_length(self.step - 1),
+                    tokens_per_second=round(rate),
+                )
                 left = (config.total_steps - self.step) * config.tokens_per_step / rate / 60
-                self.tell(f"step {self.step}/{config.total_steps}  loss {loss:.3f}  {rate:,.0f} tokens/s  {left:.0f} min left")
+                self.tell(
+                    f"step {self.step}/{config.total_steps}  loss {loss:.3f}  {rate:,.0f} tokens/s  {left:.0f} min left"
+                )
             if self.step % config.validate_every == 0 or self.step == config.total_steps:
                 self.validate(whole=self.step == config.total_steps)
                 said_at = time.monotonic()
@@ -241,7 +254,10 @@ class _Run:
         torch.manual_seed(config.seed * 1_000_003 + self.step * config.processes + self.rank)  # dropout, if any
         epoch, within = divmod(self.step, self.steps_per_epoch)
         if epoch != self.epoch:
-            self.epoch, self.stream = epoch, shuffled_stream(self.corpus.tokens, self.corpus.lengths, config.seed + epoch)
+            self.epoch, self.stream = (
+                epoch,
+                shuffled_stream(self.corpus.tokens, self.corpus.lengths, config.seed + epoch),
+            )
         length = config.row_length(self.step)
         rows = rows_at(self.stream, within, config.tokens_per_step // length, length)
         rows = rows.chunk(config.processes)[self.rank].to(config.device)
@@ -280,7 +296,11 @@ class _Run:
 
     def validate(self, whole: bool) -> None:
         """Bits a character on the validation texts: a tenth of them on the way, all at the end."""
-        part = slice(self.rank, None if whole else max(self.config.processes, len(self.corpus.validation) // 10), self.config.processes)
+        part = slice(
+            self.rank,
+            None if whole else max(self.config.processes, len(self.corpus.validation) // 10),
+            self.config.processes,
+        )
         documents, characters = self.corpus.validation[part], sum(self.corpus.validation_characters[part])
         self.model.eval()
         mine = text_loss(self.model, documents, characters, window=self.config.row_length(self.step - 1))
@@ -289,12 +309,22 @@ class _Run:
             dist.all_reduce(total)
         nats, tokens, characters = total.tolist()
         bits = nats / math.log(2) / characters
-        self.log(validation_loss=round(nats / tokens, 5), bits_per_character=round(bits, 5), validation_tokens=int(tokens), whole=whole)
+        self.log(
+            validation_loss=round(nats / tokens, 5),
+            bits_per_character=round(bits, 5),
+            validation_tokens=int(tokens),
+            whole=whole,
+        )
         self.tell(f"step {self.step}  validation loss {nats / tokens:.3f}  {bits:.3f} bits a character")
 
     def log(self, **row: object) -> None:
         if self.rank == 0:
-            row = {"step": self.step, "tokens": self.step * self.config.tokens_per_step, "seconds": round(self.seconds, 1), **row}
+            row = {
+                "step": self.step,
+                "tokens": self.step * self.config.tokens_per_step,
+                "seconds": round(self.seconds, 1),
+                **row,
+            }
             with open(self.log_path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
 

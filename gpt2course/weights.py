@@ -45,8 +45,10 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
         if key == "lm_head.weight" or CONSTANTS.search(f".{key}"):
             continue
         if key not in expected:
-            raise CheckpointError(f"the checkpoint holds {name!r}, which GPT-2 does not have; is it another architecture?")
-        tensor = tensor.detach().float()
+            raise CheckpointError(
+                f"the checkpoint holds {name!r}, which GPT-2 does not have; is it another architecture?"
+            )
+        tensor = tensor.detach().to(torch.float32, copy=True)  # a view would change, or crash, when the file does
         if TRANSPOSED.search(key) and tensor.dim() == 2:
             tensor = tensor.t()
         if tensor.shape != expected[key].shape:
@@ -54,7 +56,9 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
                 f"{name!r} has shape {tuple(tensor.shape)} where config.json asks for {tuple(expected[key].shape)}"
             )
         if not torch.isfinite(tensor).all():
-            raise CheckpointError(f"{name!r} holds NaN or infinity; the training that made it broke down: use an earlier one")
+            raise CheckpointError(
+                f"{name!r} holds NaN or infinity; the training that made it broke down: use an earlier one"
+            )
         result[key] = tensor.contiguous()
     missing = [key for key in expected if key not in result]
     if missing:
@@ -79,8 +83,10 @@ def read_config(folder: Path) -> GPT2Config:
     path = Path(folder) / "config.json"
     try:
         return GPT2Config.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist; a checkpoint folder holds config.json and model.safetensors") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(
+            f"{path} does not exist; a checkpoint folder holds config.json and model.safetensors"
+        ) from None
     except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path}: {error}") from None
 
@@ -96,8 +102,10 @@ def read_model(folder: str | os.PathLike) -> GPT2:
     path = folder / "model.safetensors"
     try:
         state = load_file(path)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist; save the model with safetensors (save_pretrained does)") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(
+            f"{path} does not exist; save the model with safetensors (save_pretrained does)"
+        ) from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged or cut short ({error}); download or make it again") from None
     try:
