@@ -132,13 +132,15 @@ def dress_page(app: Sphinx, pagename: str, _template: str, context: dict, _doctr
 
 
 def inline_svg(svg: str, alt: str, prefix: str) -> str:
-    """An SVG file's text as an element of the page: described, as wide as the page, its ids unlike any other's."""
+    """An SVG file's text as an element of the page: described, never larger than drawn, its ids unlike any other's."""
     svg = re.sub(r"<!--.*?-->", "", svg[svg.index("<svg") :], flags=re.S).strip()
     for name in set(re.findall(r'\bid="([^"]+)"', svg)):
         svg = re.sub(rf'(\bid="|url\(#|href="#){re.escape(name)}(?=["\)])', rf"\g<1>{prefix}-{name}", svg)
     opening, rest = svg.split(">", 1)
     opening = re.sub(r'\s(role|aria-\w+|width|height)="[^"]*"', "", opening)
-    return f'{opening} role="img" aria-label="{html.escape(alt)}">{rest}'
+    width = re.search(r'viewBox="\S+ \S+ (\S+)', opening)
+    size = f' style="max-width:min(100%,{width[1]}px)"' if width else ""
+    return f'{opening} role="img" aria-label="{html.escape(alt)}"{size}>{rest}'
 
 
 class Diagram(SphinxDirective):
@@ -186,7 +188,9 @@ UNWANTED = (
     r'<meta name="viewport" content="width=device-width, initial-scale=1" ?/>',  # one of three remains
     r'<meta name="docsearch:[^>]*>',
 )
-ONLY_WHEN_USED = {
+ONLY_WHEN_USED = {  # scripts and styles: the sign of what they are for
+    r'<script[^>]*src="[^"]*mathjax[^"]*"[^>]*></script>': 'class="math',
+    r"<script>window\.MathJax = .*?</script>": 'class="math',
     r'<link[^>]*href="[^"]*sphinx-design[^"]*"[^>]*>': 'class="sd-',
     r'<script[^>]*src="[^"]*design-tabs\.js[^"]*"[^>]*></script>': 'class="sd-tab',
     r'<link[^>]*href="[^"]*exercise\.css[^"]*"[^>]*>': 'class="exercise',

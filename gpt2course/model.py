@@ -171,7 +171,7 @@ class GPT2(nn.Module):
         past, T = 0 if cache is None else cache.length, input_ids.size(1)
         if past + T > self.config.n_positions:
             raise ValueError(
-                f"{past + T} tokens are more than the {self.config.n_positions} positions of the model; shorten the text"
+                f"{past + T} tokens are more than this model's {self.config.n_positions} positions; shorten the text"
             )
         if position_ids is None:
             position_ids = torch.arange(past, past + T, device=input_ids.device)

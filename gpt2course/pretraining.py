@@ -25,6 +25,8 @@ from gpt2course.training import learning_rate_at, save_atomically
 from gpt2course.weights import write_model
 
 END_OF_TEXT = "<|endoftext|>"
+# every text is read twice at most, so there is nothing to protect against
+MINI_WITHOUT_DROPOUT = replace(SIZES["mini"], embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class PretrainConfig:
         device: "cpu" or "cuda"; on a GPU products run in bfloat16.
     """
 
-    model: GPT2Config = replace(SIZES["mini"], embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0)
+    model: GPT2Config = MINI_WITHOUT_DROPOUT
     total_steps: int = 3508
     tokens_per_step: int = 4096
     short_until: float = 0.7
@@ -112,7 +114,7 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int):
     tokenizer.add_special_tokens([AddedToken(END_OF_TEXT, normalized=False, special=True)])
     if tokenizer.get_vocab_size() != vocab_size:
         raise ValueError(
-            f"the texts give {tokenizer.get_vocab_size()} tokens, not {vocab_size}; use more text or a smaller vocabulary"
+            f"the texts give {tokenizer.get_vocab_size()} tokens, not {vocab_size}; bring more text or ask for fewer"
         )
     return tokenizer
 
@@ -349,7 +351,7 @@ class _Run:
         other = sorted(key for key in settings if settings[key] != state["settings"].get(key))
         if other:
             raise ValueError(
-                f"{self.state_path} belongs to a run with another {', '.join(other)}; use its settings or an empty folder"
+                f"{self.state_path} belongs to a run with another {', '.join(other)}; use that, or an empty folder"
             )
         self.model.load_state_dict(state["model"])
         self.muon.load_state_dict(state["muon"])

@@ -37,7 +37,7 @@ def schedule(f) -> str:
         got = f(step, 2.0, 10, 110)
         if abs(got - right(step)) > 1e-6:
             raise NotYet(
-                f"at step {step} of 110, with 10 to warm up and a peak of 2, it is {right(step):.4f}; yours is {got:.4f}"
+                f"at step {step} of 110, with warm-up 10 and peak 2, it is {right(step):.4f}; yours is {got:.4f}"
             )
     return "Up quickly, down gently, and 0 exactly at the end."
 
