@@ -141,7 +141,7 @@ def read_reviews_csv(path: Path) -> list[tuple[str, int]]:
         ValueError: no such file, other columns, not UTF-8, or rows without a text or a label; they are named.
     """
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark at the start
             reader = csv.DictReader(file)
             if not {"text", "label"} <= set(reader.fieldnames or ()):
                 raise ValueError(f"{path} has the columns {reader.fieldnames}; it needs text and label")
@@ -152,10 +152,14 @@ def read_reviews_csv(path: Path) -> list[tuple[str, int]]:
         ) from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except csv.Error as error:
+        raise ValueError(f"{path} is not a table ({error}); is a quotation mark left open?") from None
+    if not rows:
+        raise ValueError(f"{path} holds no reviews; put one in each row below the line text,label")
     wrong = [i for i, (text, label) in enumerate(rows, start=1) if not text.strip() or label not in ("0", "1")]
-    if wrong or not rows:
+    if wrong:
         raise ValueError(
-            f"{path}: {len(wrong)} of {len(rows)} rows lack a text or a label of 0 or 1 (first: row "
-            f"{wrong[0] if wrong else 1}); correct or remove them"
+            f"{path}: {len(wrong)} of {len(rows)} rows lack a text or a label of 0 or 1 (first: row {wrong[0]}); "
+            "correct or remove them"
         )
     return [(text, int(label)) for text, label in rows]

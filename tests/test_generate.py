@@ -1,0 +1,77 @@
+"""Writing text: the same tokens as transformers, a clean end, clear refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import TINY, random_ids, random_model, twins
+
+from gpt2course.generate import generate, stream_tokens
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_greedy_text_equals_transformers(seed):
+    theirs, ours = twins(replace(TINY, vocab_size=500))
+    prompt = random_ids(TINY, 1, 3 + seed, seed)
+    expected = theirs.generate(prompt, do_sample=False, max_new_tokens=20, pad_token_id=0)[0, 3 + seed :]
+    assert generate(ours, prompt[0].tolist(), 20) == expected.tolist()
+
+
+def test_the_cache_changes_nothing():
+    model, ids = random_model(), random_ids(TINY, 1, 5)
+    written = generate(model, ids[0].tolist(), 25)
+    for token in written:
+        with torch.no_grad():
+            assert model(ids)[0, -1].argmax() == token
+        ids = torch.cat((ids, torch.tensor([[token]])), dim=1)
+
+
+def test_it_stops_after_the_end_of_text():
+    model = random_model()
+    unstopped = generate(model, [1, 2, 3], 25)
+    third = unstopped[2]
+    # the same model, in which the third token is the end of text: swap two rows of the embedding
+    order = torch.arange(TINY.vocab_size)
+    order[[third, TINY.eos_token_id]] = order[[TINY.eos_token_id, third]]
+    with torch.no_grad():
+        model.wte.weight.copy_(model.wte.weight[order])
+    written = generate(model, order[[1, 2, 3]].tolist(), 25)
+    assert written == order[unstopped[: unstopped.index(third) + 1]].tolist()
+    assert written[-1] == TINY.eos_token_id
+
+
+def test_it_stops_when_the_positions_are_used_up():
+    prompt = random_ids(TINY, 1, 28)[0].tolist()
+    assert 1 <= len(generate(random_model(), prompt, 100)) <= 4
+    assert len(generate(random_model(replace(TINY, vocab_size=5000)), prompt, 100)) == 4
+
+
+def test_tokens_come_one_by_one():
+    model = random_model()
+    assert next(stream_tokens(model, [1, 2], 10)) == generate(model, [1, 2], 10)[0]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "max_new_tokens", "says"),
+    [
+        ([], 5, "the prompt is empty"),
+        ([1] * 32, 5, "the prompt has 32 tokens and the model 32 positions.*use at most 31"),
+        ([1, 61], 5, r"input_ids holds \[61\] outside"),
+        ([1, -1], 5, r"input_ids holds \[-1\] outside"),
+        ([1], 0, "max_new_tokens is 0; ask for at least 1"),
+        ([1], -3, "max_new_tokens is -3"),
+    ],
+)
+def test_bad_input(prompt, max_new_tokens, says):
+    with pytest.raises(ValueError, match=says):
+        generate(random_model(), prompt, max_new_tokens)
+
+
+def test_broken_weights_do_not_write_exclamation_marks():
+    model = random_model()
+    with torch.no_grad():
+        model.h[1].mlp.c_fc.weight[3, 4] = torch.nan
+    with pytest.raises(ValueError, match="the logits at position 2 are not finite"):
+        generate(model, [1, 2])
