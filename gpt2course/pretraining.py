@@ -188,6 +188,8 @@ def pretrain(corpus: Corpus, config: PretrainConfig, folder: Path, say: Callable
             mp.spawn(_process, (corpus, config, folder, say, rendezvous), nprocs=config.processes)
     except mp.ProcessRaisedException as error:  # show the reason, not the stack of the child
         raise RuntimeError(str(error).strip().splitlines()[-1].split(": ", 1)[-1]) from None
+    except mp.ProcessExitedException as error:
+        raise RuntimeError(f"a training process was stopped from outside ({error}); start again to go on") from None
     finally:
         rendezvous.unlink(missing_ok=True)
 
