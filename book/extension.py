@@ -74,7 +74,7 @@ def built_with(ran_on: dict, seconds: float) -> str:
     size = ran_on["parameters"]
     size = f"{size / 1e9:.1f}B" if size >= 1e9 else f"{size / 1e6:.0f}M" if size >= 1e7 else f"{size / 1e6:.1f}M"
     data = {"embedded": "embedded data", "hub": "data from the hub"}.get(ran_on["data"], "data of its own")
-    device = "a CPU" if ran_on["device"] == "CPU" else f"an {ran_on['device']}"
+    device = "a CPU" if ran_on["device"] == "CPU" else f"a GPU ({ran_on['device']})"
     effort = "" if ran_on["effort"] == "page" else f" at effort {ran_on['effort']}"
     name = Path(ran_on["checkpoint"]).name
     machine = f"{device}{effort}; its cells ran in {duration(seconds)}."
@@ -176,7 +176,7 @@ class Diagram(SphinxDirective):
 
 UNUSED_FILES = (
     *("**/*.map", "scripts/fontawesome.js*", "scripts/bootstrap.js*", "sphinx-thebe.*"),
-    *("vendor", "locales", "images"),
+    *("vendor", "locales", "images", "webpack-macros.html"),
 )
 UNWANTED = (
     r'<script[^>]*src="[^"]*(?:fontawesome|bootstrap|sphinx-thebe)\.js[^"]*"[^>]*></script>',
@@ -203,6 +203,11 @@ REPLACED = (
         'localStorage.getItem("theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")',
     ),
     ('data-theme="auto"', 'data-theme="light"'),
+    # what is seen outside landmarks, such as the book's name, is hard to reach for a screen reader
+    (
+        '<div id="pst-primary-sidebar" class',
+        '<div id="pst-primary-sidebar" role="complementary" aria-label="Book" class',
+    ),
     # the label must contain the words that are seen on the button, which are "Search Ctrl+K"
     (
         'search-button-field search-button__button pst-js-only" title="Search" aria-label="Search"',
