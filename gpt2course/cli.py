@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from gpt2course import __version__
 
@@ -41,8 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, where argparse shows all options first."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="gpt2course", description="A GPT-2 that you can read, run and train.")
+    parser = _Parser(prog="gpt2course", description="A GPT-2 that you can read, run and train.")
     parser.add_argument("--version", action="version", version=f"gpt2course {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
@@ -84,7 +92,7 @@ def _generate(options: argparse.Namespace) -> int:
 
     tokenizer = load_tokenizer(options.checkpoint)
     model = load_checkpoint(options.checkpoint)
-    prompt = tokenizer.encode(options.prompt)
+    prompt = tokenizer.encode(options.prompt, verbose=False)  # its warning of a long text is not for our readers
     started = time.perf_counter()
     new = list(stream_tokens(model, prompt, options.max_new_tokens))
     seconds = time.perf_counter() - started
@@ -139,16 +147,9 @@ def _doctor(options: argparse.Namespace) -> int:
 def _pretrain(options: argparse.Namespace) -> int:
     import torch
 
+    from gpt2course.card import write_card
     from gpt2course.data import embedded_reviews, plain_text
-    from gpt2course.pretraining import (
-        PretrainConfig,
-        pretrain,
-        save_tokenizer,
-        to_stderr,
-        tokenise,
-        train_tokenizer,
-        write_card,
-    )
+    from gpt2course.pretraining import PretrainConfig, pretrain, save_tokenizer, to_stderr, tokenise, train_tokenizer
 
     def given(**names: object) -> dict[str, object]:
         return {name: value for name, value in names.items() if value is not None}
@@ -178,10 +179,10 @@ def _pretrain(options: argparse.Namespace) -> int:
     to_stderr("reading the reviews and training the tokenizer")
     splits = {name: [plain_text(text) for text, _ in rows] for name, rows in embedded_reviews().items()}
     tokenizer = train_tokenizer(splits["train"], model.vocab_size)
-    save_tokenizer(tokenizer, folder, model.n_positions)
     corpus = tokenise(tokenizer, splits["train"], splits["validation"])
     to_stderr(f"{len(corpus.tokens):,} training tokens; {config.total_steps} steps of {config.tokens_per_step}")
     pretrain(corpus, config, folder)
+    save_tokenizer(tokenizer, folder, model.n_positions)  # not before: a folder of another run is refused unchanged
     machine = platform.processor() or platform.machine()
     hardware = f"{config.device}, {config.processes} processes, {machine}, torch {torch.__version__}"
     arguments = [

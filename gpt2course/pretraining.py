@@ -22,7 +22,7 @@ from gpt2course.model import GPT2
 from gpt2course.muon import Muon
 from gpt2course.packing import concatenate, rows_at, shuffled_stream
 from gpt2course.training import learning_rate_at, save_atomically
-from gpt2course.weights import write_model
+from gpt2course.weights import write_model, write_text
 
 END_OF_TEXT = "<|endoftext|>"
 # every text is read twice at most, so there is nothing to protect against
@@ -171,14 +171,18 @@ def pretrain(corpus: Corpus, config: PretrainConfig, folder: Path, say: Callable
         say: called with a line of progress now and then; a function of a module, as it goes to other processes.
 
     Raises:
-        ValueError: the folder holds a run with other settings, or fewer tokens than one epoch needs.
+        ValueError: the folder holds a run with other settings, or there are too few texts.
         RuntimeError: the loss became NaN or infinite; the last saved state is kept.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     if len(corpus.tokens) <= config.tokens_per_step:
         raise ValueError(
             f"{len(corpus.tokens)} tokens are fewer than one step of {config.tokens_per_step}; bring more text"
         )
+    if len(corpus.validation) < config.processes:
+        raise ValueError(f"{len(corpus.validation)} validation texts for {config.processes} processes; each needs one")
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is cuda, and torch finds no GPU here; use cpu")
+    folder.mkdir(parents=True, exist_ok=True)
     rendezvous = folder / f"rendezvous-{os.getpid()}"
     rendezvous.unlink(missing_ok=True)
     try:
@@ -360,9 +364,17 @@ class _Run:
         self.adamw.load_state_dict(state["adamw"])
         self.step, self.seconds = state["step"], state["seconds"]
         if self.rank == 0:
-            rows = [line for line in self.log_path.read_text().splitlines() if json.loads(line)["step"] <= self.step]
-            self.log_path.write_text("".join(line + "\n" for line in rows))
+            rows = [line for line in self.log_path.read_text().splitlines() if _step_of(line) <= self.step]
+            write_text(self.log_path, "".join(line + "\n" for line in rows))
         self.tell(f"going on from step {self.step}")
+
+
+def _step_of(line: str) -> float:
+    """The step of a row of the log; a row that a full disk cut short is younger than every save."""
+    try:
+        return json.loads(line)["step"]
+    except ValueError:
+        return math.inf
 
 
 def _settings(config: PretrainConfig) -> dict:

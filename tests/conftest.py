@@ -61,7 +61,7 @@ def random_ids(config: GPT2Config, B: int, T: int, seed: int = 0) -> torch.Tenso
     return torch.randint(config.vocab_size, (B, T), generator=torch.Generator().manual_seed(seed))
 
 
-def run_python(*arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess:
+def run_python(*arguments: str, timeout: float = 600, **environment: str) -> subprocess.CompletedProcess:
     """Python in a process of its own. A value of "" removes a variable of the environment."""
     merged = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     merged = {name: value for name, value in merged.items() if value != ""}

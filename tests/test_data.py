@@ -51,7 +51,9 @@ def test_every_copy_of_a_text_is_train():
     rows = [(f"review {i}", 1) for i in range(30)]
     rows += [(f"Review <br />{i} ", 0) for i in range(0, 30, 2)]  # the same but for breaks and capitals
     parts = split_reviews(rows)
-    assert {text for name in ("validation", "test") for text, _ in parts[name]} <= {f"review {i}" for i in range(1, 30, 2)}
+    assert {text for name in ("validation", "test") for text, _ in parts[name]} <= {
+        f"review {i}" for i in range(1, 30, 2)
+    }
     assert (len(parts["train"]), len(parts["validation"]), len(parts["test"])) == (37, 4, 4)
     assert parts["train"] == [row for row in rows if row in parts["train"]]  # in their old order
 
@@ -86,7 +88,9 @@ def test_a_folder_of_ones_own(tmp_path, monkeypatch):
     reviews = load_reviews()
     assert {name: len(split) for name, split in reviews.items()} == {"train": 40, "validation": 5, "test": 5}
     assert reviews["train"].features["label"].names == ["negative", "positive"]
-    rows = {text: label for split in reviews.values() for text, label in zip(split["text"], split["label"], strict=True)}
+    rows = {
+        text: label for split in reviews.values() for text, label in zip(split["text"], split["label"], strict=True)
+    }
     assert rows == {f"review, number {i}\nin two lines": i % 2 for i in range(50)}
 
 

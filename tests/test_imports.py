@@ -13,7 +13,7 @@ import gpt2course
 
 # A module imports only from those before it.
 ORDER = (
-    "config cache model weights settings checkpoints sampling generate loss packing muon training data pretraining card "
+    "config cache model weights settings checkpoints sampling generate beam loss packing muon training data pretraining card "
     "classify evaluation interpret notebook plots widgets exercises cli __main__"
 ).split()
 MAY_IMPORT = {  # inside functions only, as these take seconds to import

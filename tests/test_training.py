@@ -30,7 +30,9 @@ def test_half_way_down_is_the_middle():
 
 @given(warmup=st.integers(0, 50), rest=st.integers(1, 50))
 def test_up_then_down(warmup, rest):
-    rates = [learning_rate_at(s, peak=1.0, warmup_steps=warmup, total_steps=warmup + rest) for s in range(warmup + rest)]
+    rates = [
+        learning_rate_at(s, peak=1.0, warmup_steps=warmup, total_steps=warmup + rest) for s in range(warmup + rest)
+    ]
     assert rates[:warmup] == sorted(rates[:warmup])
     assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
     assert all(0 <= rate <= 1 for rate in rates)

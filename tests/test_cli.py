@@ -1,0 +1,258 @@
+"""The command: good input gives answers, bad input gives exit code 2 and a line that says what to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import random_model, run_python
+from safetensors.torch import load_file, save_file
+
+from gpt2course import __version__, card, checkpoints, data, pretraining
+from gpt2course.cli import main
+from gpt2course.config import GPT2Config
+from gpt2course.pretraining import save_tokenizer, train_tokenizer
+from gpt2course.weights import write_model
+
+REVIEWS = {
+    name: [(f"{name} review {i}:<br />the film was {'good' if i % 2 else 'bad'}", i % 2) for i in range(n)]
+    for name, n in (("train", 60), ("validation", 10), ("test", 10))
+}
+TOY = "--vocab-size 270 --n-positions 16 --n-embd 24 --n-layer 2 --n-head 2 --processes 1 --tokens-per-step 64".split()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A small checkpoint with its tokenizer."""
+    folder = tmp_path / "checkpoint"
+    write_model(random_model(GPT2Config(vocab_size=270, n_positions=32, n_embd=24, n_layer=2, n_head=2)), folder)
+    save_tokenizer(train_tokenizer([text for text, _ in REVIEWS["train"]], 270), folder, 32)
+    return folder
+
+
+def refused(capsys, *arguments: str) -> str:
+    """What the command says on stderr when it refuses; checks the manners of a refusal."""
+    try:
+        code = main(arguments)
+    except SystemExit as left:  # argparse
+        code = left.code
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert out == ""
+    assert 1 <= len(err.strip().splitlines()) <= 2, err
+    assert "Traceback" not in err
+    return err
+
+
+def test_generate(capsys):
+    assert main(["generate", "This movie was", "--max-new-tokens", "5"]) == 0
+    assert capsys.readouterr().out.startswith("This movie was ")
+
+
+def test_generate_json(capsys, folder):
+    assert main(["generate", "the film", "--checkpoint", str(folder), "--max-new-tokens", "4", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["prompt"] == "the film"
+    assert 1 <= len(answer["new_ids"]) <= 4
+    assert answer["stopped_by"] == ("eos" if answer["new_ids"][-1] == 269 else "length")
+    tokenizer = checkpoints.load_tokenizer(str(folder))
+    assert tokenizer.decode(answer["prompt_ids"]) == "the film"
+    assert tokenizer.decode(answer["new_ids"], skip_special_tokens=True) == answer["text"]
+
+
+def test_doctor(capsys):
+    assert main(["doctor", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["checkpoint"], facts["data"], facts["effort"]) == ("mini", "embedded", "page")
+    assert facts["reviews"] == {"train": 20_000, "validation": 2_500, "test": 2_500}
+    assert facts["gpt2course"] == __version__
+    assert facts["parameters"] > 1e6
+
+
+def test_as_a_process():
+    done = run_python("-m", "gpt2course", "generate", "", HF_HUB_OFFLINE="1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [done.stderr.strip()]
+    assert done.stderr.startswith("gpt2course: the prompt is empty")
+    done = run_python("-m", "gpt2course", "--version")
+    assert (done.returncode, done.stdout) == (0, f"gpt2course {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["generate", ""], "the prompt is empty"),
+        (["generate", "film " * 2000], "leaves no room to write; use at most"),
+        (["generate", "a", "--max-new-tokens", "0"], "max_new_tokens is 0; ask for at least 1"),
+        (["generate", "a", "--max-new-tokens", "many"], "invalid int value: 'many'; see gpt2course generate --help"),
+        (["generate"], "the following arguments are required: prompt"),
+        (["generate", "a", "--checkpoint", "gpt2-medum"], "did you mean 'gpt2-medium'?"),
+        (["generate", "a", "--checkpoint", "./nowhere"], "nowhere/config.json does not exist"),
+        (["doctor", "--checkpoint", "minni"], "did you mean 'mini'?"),
+        (["pretend"], "invalid choice: 'pretend'"),
+        ([], "required: command"),
+        (["pretrain"], "required: --output"),
+    ],
+)
+def test_bad_input(capsys, arguments, says):
+    assert says in refused(capsys, *arguments)
+
+
+def test_bad_variables(capsys, monkeypatch):
+    monkeypatch.setenv("GPT2COURSE_EFFORT", "fast")
+    assert "unknown effort 'fast'" in refused(capsys, "doctor")
+    monkeypatch.setenv("GPT2COURSE_CHECKPOINT", "gpt2-medum")
+    assert "did you mean 'gpt2-medium'?" in refused(capsys, "generate", "a")
+
+
+def break_weights(folder):
+    path = folder / "model.safetensors"
+    state = load_file(path)
+    state["transformer.wpe.weight"][3] = torch.nan
+    save_file(state, path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (break_weights, "'transformer.wpe.weight' holds NaN or infinity"),
+        (lambda f: (f / "model.safetensors").unlink(), "model.safetensors does not exist"),
+        (lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:999]), "cut short"),
+        (lambda f: (f / "config.json").write_text('{"model_type": "llama"}'), "model_type is 'llama'"),
+        (lambda f: (f / "tokenizer.json").unlink(), "has no tokenizer.json"),
+        (lambda f: (f / "tokenizer.json").write_text("{}"), "the tokenizer in"),
+        (shutil.rmtree, "config.json does not exist"),
+    ],
+    ids=["nan", "missing", "cut short", "architecture", "no tokenizer", "bad tokenizer", "no folder"],
+)
+def test_bad_checkpoints(capsys, folder, damage, says):
+    damage(folder)
+    assert says in refused(capsys, "generate", "the film", "--checkpoint", str(folder))
+
+
+def test_an_altered_mini(capsys, tmp_path, monkeypatch):
+    shutil.copytree(checkpoints.MINI, tmp_path / "mini")
+    (tmp_path / "mini" / "tokenizer.json").write_text("{}")
+    monkeypatch.setattr(checkpoints, "MINI", tmp_path / "mini")
+    assert "tokenizer.json is not the file that was published" in refused(capsys, "generate", "a")
+
+
+def test_the_hub_without_a_network(capsys, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", "/nonexistent")
+    assert "GPT2COURSE_CHECKPOINT=mini" in refused(capsys, "generate", "a", "--checkpoint", "gpt2-xl")
+
+
+# ---- pretrain --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def toy_reviews(monkeypatch):
+    monkeypatch.setattr(data, "embedded_reviews", lambda: REVIEWS)
+
+
+def test_pretrain_makes_a_checkpoint(capsys, tmp_path, toy_reviews):
+    folder = tmp_path / "run"
+    assert main(["pretrain", "--output", str(folder), *TOY, "--steps", "6", "--seed", "3", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["step"], answer["tokens"], answer["folder"]) == (6, 6 * 64, str(folder))
+    assert {"README.md", "config.json", "model.safetensors", "tokenizer.json", "log.jsonl"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert "--steps 6" in (folder / "README.md").read_text()
+    assert main(["generate", "the film", "--checkpoint", str(folder), "--max-new-tokens", "3"]) == 0
+
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    other = ["pretrain", "--output", str(folder), *TOY, "--steps", "6", "--seed", "3", "--vocab-size", "265"]
+    assert main(other) == 2
+    assert "belongs to a run with another model" in capsys.readouterr().err
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_only_training_reviews_are_read_in_training(tmp_path, monkeypatch):
+    """On the real split: what reaches the tokenizer and the stream is the train split, and nothing else."""
+    read = {}
+    small = train_tokenizer([text for text, _ in REVIEWS["train"]], 270)
+
+    def keep(name, result=None):
+        return lambda *arguments, **_: read.update({name: arguments}) or result
+
+    monkeypatch.setattr(pretraining, "train_tokenizer", keep("tokenizer", small))
+    monkeypatch.setattr(pretraining, "tokenise", keep("corpus", pretraining.tokenise(small, ["a"], ["b"])))
+    monkeypatch.setattr(pretraining, "pretrain", keep("pretrain"))
+    monkeypatch.setattr(card, "write_card", keep("card"))
+    (tmp_path / "log.jsonl").write_text('{"bits_per_character": 1, "tokens": 1}\n')
+    assert main(["pretrain", "--output", str(tmp_path)]) == 0
+
+    splits = {name: {data.normalised(text) for text, _ in rows} for name, rows in data.embedded_reviews().items()}
+    for texts in (read["tokenizer"][0], read["corpus"][1]):
+        assert len(texts) == 20_000
+        assert {data.normalised(text) for text in texts} == splits["train"]
+    assert {data.normalised(text) for text in read["corpus"][2]} == splits["validation"]
+    assert not splits["train"] & (splits["validation"] | splits["test"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--steps", "0"], "total_steps is 0"),
+        (["--steps", "-5"], "total_steps is -5"),
+        (["--steps", "abc"], "argument --steps: invalid int value: 'abc'"),
+        (["--steps", "1.5"], "argument --steps: invalid int value: '1.5'"),
+        (["--device", "abacus"], "argument --device: invalid choice: 'abacus'"),
+        (["--n-head", "5"], "n_embd 24 cannot be split into 5 heads"),
+        (["--dropout", "1"], "embd_pdrop is 1.0"),
+        (["--processes", "0"], "must be a multiple of processes times n_positions"),
+        (["--tokens-per-step", "100"], "tokens_per_step 100 must be a multiple"),
+        (["--vocab-size", "100"], "vocab_size is 100; 256 bytes and <|endoftext|> need at least 257"),
+        (["--vocab-size", "9000"], "the texts give"),
+        (["--tokens-per-step", "16000"], "tokens are fewer than one step of 16000"),
+    ],
+)
+def test_bad_runs(capsys, tmp_path, toy_reviews, arguments, says):
+    steps = [] if "--steps" in arguments else ["--steps", "3"]
+    try:
+        code = main(["pretrain", "--output", str(tmp_path / "run"), *TOY, *steps, *arguments])
+    except SystemExit as left:
+        code = left.code
+    lines = capsys.readouterr().err.splitlines()
+    assert code == 2
+    assert says in lines[-1]
+    assert [line for line in lines if line.startswith("gpt2course")] == lines[-1:]  # what stands before is progress
+    assert len(lines) <= 3
+
+
+@pytest.mark.parametrize("where", ["file/run", "/proc/nowhere/run"])
+def test_an_output_that_cannot_be_written(capsys, tmp_path, where):
+    (tmp_path / "file").write_text("")
+    err = refused(capsys, "pretrain", "--output", str(tmp_path / where), *TOY)
+    assert "Not a directory" in err or "No such file or directory" in err
+    assert str(Path(where).parent) in err
+
+
+FULL_DISK = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from test_cli import REVIEWS, data, main
+data.embedded_reviews = lambda: REVIEWS
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are those of Unix")
+@pytest.mark.parametrize("room", [100, 40_000])  # not even for the log; for the log but not for the weights
+def test_a_full_disk(tmp_path, room):
+    command = ["pretrain", "--output", str(tmp_path / "run"), *TOY, "--steps", "3"]
+    done = run_python("-c", FULL_DISK, str(Path(__file__).parent), str(room), *command)
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert "Traceback" not in done.stderr
+    assert [line for line in lines if line.startswith("gpt2course: ")] == lines[-1:], lines
+    assert not list((tmp_path / "run").glob("*.pt*"))
