@@ -16,6 +16,7 @@ import jupytext
 import pytest
 import torch
 import yaml
+from conftest import run_python
 from references import BOOK, converter
 from samples import SAMPLE, spoiled
 
@@ -314,12 +315,9 @@ def test_two_checks_cannot_have_one_name(double) -> None:
 
 
 def test_chapters_are_imported_when_asked_for() -> None:
-    from conftest import run_python
-
     code = (
-        "import sys, gpt2course.exercises as e; loaded = lambda: 'gpt2course.exercises.attention' in sys.modules; "
-        "print(loaded()); e.check('attention-mask', None); "
-        "print(loaded(), 'gpt2course.exercises.tokens' in sys.modules)"
+        "import sys, gpt2course.exercises as e; loaded = lambda name: f'gpt2course.exercises.{name}' in sys.modules; "
+        "print(loaded('attention')); e.check('attention-mask', None); print(loaded('attention'), loaded('tokens'))"
     )
     lines = run_python("-c", code).stdout.splitlines()
     assert (lines[0], lines[-1]) == ("False", "True False")

@@ -6,6 +6,7 @@ The checks of a chapter live in the module of its name and are imported when one
 from __future__ import annotations
 
 import importlib
+import linecache
 import pkgutil
 import sysconfig
 import traceback
@@ -100,7 +101,7 @@ def _judge(name: str, answer: object) -> tuple[bool, str]:
     except NotYet as problem:
         return False, str(problem)
     except (Exception, SystemExit) as error:
-        return False, _explain(error)
+        return False, _explain(error, function)
 
 
 def _find(name: str) -> Checker:
@@ -112,14 +113,15 @@ def _find(name: str) -> Checker:
     return _checkers[name]
 
 
-def _explain(error: BaseException) -> str:
+def _explain(error: BaseException, function: Checker) -> str:
     """Say whether the learner's own lines failed, or the check could not use what they returned."""
     what = f"{type(error).__name__}: {error}".rstrip(": ")
     not_theirs = (str(Path(__file__).parents[1]), *sysconfig.get_paths().values(), "<frozen")
-    theirs = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(not_theirs)]
-    if theirs:
-        line = f", in the line {theirs[-1].line!r}" if theirs[-1].line else ""
-        return f"your code raised {what}{line}"
+    for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
+        code = frame.f_code
+        if code is not function.__code__ and not code.co_filename.startswith(not_theirs):
+            line = linecache.getline(code.co_filename, number).strip()
+            return f"your code raised {what}" + (f", in the line {line!r}" if line else "")
     if "NoneType" in what:
         return NOTHING_YET
     return f"the check could not use your answer ({what}). Is it of the kind that the exercise asks for?"
