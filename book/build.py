@@ -21,6 +21,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import yaml
+from convert import write_notebooks
+from extension import base_url, repository
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
@@ -69,8 +71,7 @@ def pages_key(outputs: str) -> str:
     digest = hashlib.sha256(outputs.encode())
     book = ROOT / "book"
     digest_of_files(digest, [*book.glob("*.py"), book / "_static", ROOT / "_toc.yml", ROOT / "_config.yml"])
-    for name in ("SITE_URL", "GITHUB_REPOSITORY"):
-        digest.update(f"{name}={os.environ.get(name, '')}\0".encode())
+    digest.update(f"{repository()} {base_url()}".encode())
     return digest.hexdigest()
 
 
@@ -124,7 +125,7 @@ def run_chapters(names: list[str]) -> list[str]:
         except KeyError:
             waiting.append((name, path, notebook))
     if not waiting:
-        say(f"the outputs of all {len(names)} pages are in the cache")
+        say("no chapter has to run: all outputs are in the cache")
         return []
 
     say(f"running {len(waiting)} of {len(names)} chapters, {AT_A_TIME} at a time")
@@ -222,10 +223,12 @@ def main(arguments: list[str] | None = None) -> int:
     if only:
         site = BUILD / "only" / only / "_build/html"
     else:
-        from convert import write_notebooks
-
         write_root_page(site)
-        write_notebooks(ROOT / "book", site / "notebooks")
+        try:
+            write_notebooks(ROOT / "book", site / "notebooks")
+        except ValueError as error:  # a chapter with something that a notebook cannot show
+            say(f"stopped: {error}")
+            return 1
     page = (site / (f"{only}.html" if only else "index.html")).relative_to(ROOT)
     say(f"done in {time.monotonic() - start:.0f} s: {page}")
     return 0

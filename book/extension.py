@@ -176,7 +176,7 @@ class Diagram(SphinxDirective):
 
 UNUSED_FILES = (
     *("**/*.map", "scripts/fontawesome.js*", "scripts/bootstrap.js*", "sphinx-thebe.*"),
-    *("vendor", "locales", "images", "webpack-macros.html"),
+    *("vendor", "locales", "images", "*webpack-macros.html", "styles/theme.css"),
 )
 UNWANTED = (
     r'<script[^>]*src="[^"]*(?:fontawesome|bootstrap|sphinx-thebe)\.js[^"]*"[^>]*></script>',
@@ -190,6 +190,7 @@ UNWANTED = (
 )
 ONLY_WHEN_USED = {  # scripts and styles: the sign of what they are for
     r'<script[^>]*src="[^"]*mathjax[^"]*"[^>]*></script>': 'class="math',
+    r'<script[^>]*src="[^"]*course\.js[^"]*"[^>]*></script>': 'class="math',
     r"<script>window\.MathJax = .*?</script>": 'class="math',
     r'<link[^>]*href="[^"]*sphinx-design[^"]*"[^>]*>': 'class="sd-',
     r'<script[^>]*src="[^"]*design-tabs\.js[^"]*"[^>]*></script>': 'class="sd-tab',
@@ -213,6 +214,8 @@ REPLACED = (
         'search-button-field search-button__button pst-js-only" title="Search" aria-label="Search"',
         'search-button-field search-button__button pst-js-only" title="Search"',
     ),
+    ('<summary aria-label="Toggle hidden content">', "<summary>"),  # it hides the words that are seen
+    ("<th></th>", "<td></td>"),  # pandas; a heading that says nothing is none
     ('title="Toggle primary sidebar"', 'title="Contents of the book" aria-label="Contents of the book"'),
     ('title="Toggle secondary sidebar"', 'title="Contents of this page" aria-label="Contents of this page"'),
 )
@@ -225,6 +228,7 @@ def tidy_page(page: str) -> str:
     for pattern, sign in ONLY_WHEN_USED.items():
         if sign not in page:
             page = re.sub(pattern, "", page)
+    page = re.sub(r"styles/theme\.css\?digest=\w+", "basic.css", page)  # which does nothing but import that
     for old, new in REPLACED:
         page = page.replace(old, new)
     return re.sub(r"<title>(.*?) &#8212; \1</title>", r"<title>\1</title>", page)
