@@ -104,7 +104,7 @@ def test_a_folder_is_a_checkpoint(tmp_path):
     with pytest.raises(CheckpointError, match="has no tokenizer"):
         load_tokenizer(str(tmp_path))
     (tmp_path / "tokenizer.json").write_text('{"version": "1.0"')
-    with pytest.raises(CheckpointError, match="tokenizer in .* cannot be read"):
+    with pytest.raises(CheckpointError, match=r"tokenizer in .* cannot be read"):
         load_tokenizer(str(tmp_path))
 
 

@@ -22,7 +22,10 @@ REVIEWS = {
     name: [(f"{name} review {i}:<br />the film was {'good' if i % 2 else 'bad'}", i % 2) for i in range(n)]
     for name, n in (("train", 60), ("validation", 10), ("test", 10))
 }
-TOY = "--vocab-size 270 --n-positions 16 --n-embd 24 --n-layer 2 --n-head 2 --processes 1 --tokens-per-step 64".split()
+TOY = [
+    "--vocab-size", "270", "--n-positions", "16", "--n-embd", "24", "--n-layer", "2", "--n-head", "2",
+    "--processes", "1", "--tokens-per-step", "64",
+]  # fmt: skip
 
 
 @pytest.fixture

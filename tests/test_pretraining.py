@@ -28,7 +28,7 @@ from gpt2course.pretraining import (
     train_tokenizer,
 )
 
-WORDS = "the film was good bad long and but not very I liked it a story".split()
+WORDS = ["the", "film", "was", "good", "bad", "long", "and", "but", "not", "very", "I", "liked", "it", "a", "story"]
 TEXTS = [" ".join(random.Random(i).choices(WORDS, k=12)) for i in range(80)]
 TOKENIZER = train_tokenizer(TEXTS, 280)
 CORPUS = tokenise(TOKENIZER, TEXTS[:60], TEXTS[60:])
@@ -36,7 +36,8 @@ SHAPE = GPT2Config(
     vocab_size=280, n_positions=16, n_embd=24, n_layer=2, n_head=2, embd_pdrop=0, attn_pdrop=0, resid_pdrop=0
 )
 ONE = PretrainConfig(
-    model=SHAPE, total_steps=24, tokens_per_step=64, warmup_steps=3, processes=1, log_every=1, save_every=5, validate_every=9
+    model=SHAPE, total_steps=24, tokens_per_step=64, warmup_steps=3, processes=1,
+    log_every=1, save_every=5, validate_every=9,
 )  # fmt: skip
 TWO = replace(ONE, processes=2)
 DROPOUT = replace(ONE, model=replace(SHAPE, embd_pdrop=0.1, attn_pdrop=0.1, resid_pdrop=0.1))
@@ -152,7 +153,7 @@ def test_nan_ends_the_run_and_keeps_the_last_state(finished, tmp_path, monkeypat
 
 
 def test_an_error_in_one_of_two_processes_is_one_line(tmp_path):
-    with pytest.raises(RuntimeError, match="^the loss is (nan|inf) at step") as raised:
+    with pytest.raises(RuntimeError, match=r"^the loss is (nan|inf) at step") as raised:
         pretrain(CORPUS, replace(TWO, adamw_lr=1e30, clip=1e30), tmp_path)
     assert len(str(raised.value).splitlines()) == 1
 
