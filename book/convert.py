@@ -14,7 +14,7 @@ import ast
 import base64
 import hashlib
 import html
-import itertools
+import json
 import re
 import sys
 import textwrap
@@ -142,15 +142,10 @@ def title_of(path: Path) -> str:
 
 def glued_values(chapter: Path) -> dict[str, str]:
     """What the last build computed for the prose of a chapter; empty when it was not built."""
-    executed = chapter.parent.parent / "_build/jupyter_execute" / chapter.parent.name / f"{chapter.stem}.ipynb"
-    if not executed.exists():
+    glued = chapter.parent.parent / "_build/jupyter_execute" / chapter.parent.name / f"{chapter.stem}.glue.json"
+    if not glued.exists():
         return {}
-    outputs = itertools.chain.from_iterable(c.get("outputs", []) for c in nbformat.read(executed, as_version=4).cells)
-    values = {}
-    for output in outputs:
-        if name := output.get("metadata", {}).get("scrapbook", {}).get("name"):
-            values[name] = output.data["application/papermill.record/text/plain"]
-    return values
+    return {name: o["data"]["text/plain"] for name, o in json.loads(glued.read_text(encoding="utf-8")).items()}
 
 
 # ---- pictures and code ---------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ RESULT = re.compile(r"^(PASSED|FAILED) .*?(\w+)\.ipynb::Cell (\d+)", flags=re.M)
 
 
 def run_nbval(*paths: Path) -> tuple[int, str]:
-    """Run notebooks under nbval in a process of its own; return its exit status and what it printed, without colours."""
+    """Run notebooks under nbval in a process of its own; return its exit status and what it printed, uncoloured."""
     command = [
         *(sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-rA", "--color=no"),
         *(f"--nbval-cell-timeout={CELL_SECONDS}", "--nbval-kernel-startup-timeout=300"),
