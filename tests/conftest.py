@@ -8,11 +8,15 @@ import sys
 
 import pytest
 import torch
+from hypothesis import settings
 
 from gpt2course.config import GPT2Config
 from gpt2course.model import GPT2
 from gpt2course.weights import from_hf
 
+# the same examples every time, and as long as a busy machine needs for them
+settings.register_profile("course", deadline=None, derandomize=True)
+settings.load_profile("course")
 torch.set_num_threads(1)  # the models are tiny: a second thread would only wait
 TINY = GPT2Config(vocab_size=61, n_positions=32, n_embd=24, n_layer=3, n_head=4)
 FOLLOWS_THE_SHELL = ("test_chapters", "test_site")  # these run on the checkpoint that somebody asked for

@@ -24,7 +24,7 @@ class HubStandIn:
 
     Attributes:
         mode: "well", or how it misbehaves:
-            "missing" (404 to everything), "broken" (500 to everything), "broken files" (500 to files only),
+            "missing" (404 to everything), "broken" (500 to everything),
             "slow" (4 seconds before the listing and before the weights), "silent" (it picks up and says nothing),
             "cut" (the connection closes in the middle of every large file), "short" (a file that is too small).
         requests: "METHOD path" of everything that was asked, in order.
@@ -89,8 +89,6 @@ class HubStandIn:
             content = self.repositories.get(((dataset or "") + name, revision), {}).get(path)
             if content is None:
                 return self.send(handler, 404, b"", {"X-Error-Code": "EntryNotFound"})
-            if self.mode == "broken files":
-                return self.send(handler, 500, b"")
             return self.send_file(handler, content, revision)
         return self.send(handler, 404, b"{}")
 

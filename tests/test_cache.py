@@ -42,7 +42,7 @@ def test_more_than_the_model_reads():
     assert cache.max_length == TINY.n_positions
     with torch.no_grad():
         MODEL(random_ids(TINY, 1, 30), cache=cache)
-        with pytest.raises(ValueError, match="33 tokens are more than the 32 positions"):
+        with pytest.raises(ValueError, match=r"33 tokens are more than .* 32 positions"):
             MODEL(random_ids(TINY, 1, 3), cache=cache)
 
 

@@ -114,7 +114,7 @@ def test_units():
         ([[1]], {"characters": 0}, "no text to score"),
         ([[1]], {"stride": 0}, "stride is 0; it must lie between 1 and the window of 32"),
         ([[1]], {"stride": 9, "window": 8}, "stride is 9; it must lie between 1 and the window of 8"),
-        ([[1] * 40], {"window": 40}, "40 tokens are more than the 32 positions"),
+        ([[1] * 40], {"window": 40}, "40 tokens are more than .* 32 positions"),
     ],
 )
 def test_nothing_sensible_to_score(documents, options, says):
