@@ -28,9 +28,14 @@ def glue(name: str, value: object, form: str = "") -> None:
 
 
 class Text(str):
-    """A string whose repr has no quotes, so that the book shows it as prose."""
+    """A string whose repr has no quotes, so that the book shows it as prose.
 
-    __repr__ = str.__str__
+    The book reads what looks like Python as Python: 1,535 would become a pair of numbers. An invisible joiner in front
+    of it prevents that.
+    """
+
+    def __repr__(self) -> str:
+        return "\N{WORD JOINER}" + self if "," in self else str(self)
 
 
 def show(figure: Figure, alt: str, caption: str = "") -> HTML:

@@ -72,7 +72,9 @@ def translate(f) -> str:
     from transformers import GPT2LMHeadModel
 
     torch.manual_seed(0)
-    reference = GPT2LMHeadModel(HFConfig(vocab_size=20, n_positions=8, n_embd=8, n_layer=1, n_head=2))
+    reference = GPT2LMHeadModel(
+        HFConfig(vocab_size=20, n_positions=8, n_embd=8, n_layer=1, n_head=2, bos_token_id=19, eos_token_id=19)
+    )
     state = {k: v for k, v in reference.state_dict().items() if k != "lm_head.weight"}
     config = GPT2Config(vocab_size=20, n_positions=8, n_embd=8, n_layer=1, n_head=2)
     right = from_hf(state, config)

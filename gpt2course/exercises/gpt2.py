@@ -11,11 +11,12 @@ from gpt2course.model import GPT2
 
 @checker("gpt2-needed")
 def needed(f) -> str:
-    p = torch.tensor([0.1, 0.5, 0.15, 0.25])
+    shares = [0.1, 0.5, 0.15, 0.25]
+    p = torch.tensor(shares)
     for share, right in ((0.4, 1), (0.5, 1), (0.6, 2), (0.8, 3), (0.99, 4)):
         got = f(p, share)
         if got != right:
-            raise NotYet(f"probabilities {p.tolist()} and a share of {share}: it takes {right}; yours is {got}")
+            raise NotYet(f"probabilities {shares} and a share of {share}: it takes {right}; yours is {got}")
     if f(torch.full((3,), 1 / 3), 1.0) > 3:
         raise NotYet("three tokens cannot take more than three: the sum may end at 0.9999999 by rounding")
     return "The same count is behind top-p sampling."
