@@ -3,8 +3,8 @@
     python benchmarks/generation.py --output benchmarks/results/generation-cpu.json
 
 All write greedily, with random weights of the same shape, never stopping early. Each measurement is a process of its
-own, so that its peak memory is its own; contestants take turns, and ratios are medians over rounds. LLMs-from-scratch is
-not needed for the book: pip install --no-deps llms-from-scratch.
+own, so that its peak memory is its own; contestants take turns, and ratios are medians over rounds. LLMs-from-scratch
+is not needed for the book: pip install --no-deps llms-from-scratch.
 """
 
 from __future__ import annotations

@@ -158,6 +158,7 @@ def _pretrain(options: argparse.Namespace) -> int:
     drop = options.dropout
     model = replace(
         config.model,
+        eos_token_id=None,  # the last of the new vocabulary
         **given(
             vocab_size=options.vocab_size, n_positions=options.n_positions, n_embd=options.n_embd,
             n_layer=options.n_layer, n_head=options.n_head, embd_pdrop=drop, attn_pdrop=drop, resid_pdrop=drop,

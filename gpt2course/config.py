@@ -20,6 +20,8 @@ class GPT2Config:
         embd_pdrop, attn_pdrop, resid_pdrop: dropout probabilities while training.
         layer_norm_epsilon: added to the variance inside every layer norm.
         initializer_range: standard deviation of the initial weights.
+        eos_token_id: id of <|endoftext|>. Unless it is given, the last of the vocabulary, as in GPT-2 and in the mini;
+            checkpoints with tokens added behind it say so in their config.json.
 
     Raises:
         ValueError: a size below 1, a head count that does not divide the width, a probability outside [0, 1).
@@ -37,6 +39,7 @@ class GPT2Config:
     resid_pdrop: float = 0.1
     layer_norm_epsilon: float = 1e-5
     initializer_range: float = 0.02
+    eos_token_id: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head"):
@@ -50,16 +53,13 @@ class GPT2Config:
         for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; a dropout probability lies in [0, 1)")
+        if self.eos_token_id is None or not 0 <= self.eos_token_id < self.vocab_size:
+            object.__setattr__(self, "eos_token_id", self.vocab_size - 1)
 
     @property
     def head_size(self) -> int:
         """Numbers a head works with, D = C / H."""
         return self.n_embd // self.n_head
-
-    @property
-    def eos_token_id(self) -> int:
-        """Id of <|endoftext|>: the last of the vocabulary, in GPT-2 as in the mini."""
-        return self.vocab_size - 1
 
     @classmethod
     def from_dict(cls, config: dict) -> GPT2Config:
@@ -75,6 +75,8 @@ class GPT2Config:
                 f"activation_function is {config['activation_function']!r}; GPT-2 uses one of {', '.join(ACTIVATIONS)}"
             )
         own = {f.name: config[f.name] for f in fields(cls) if f.name in config}
+        if isinstance(own.get("eos_token_id"), list):  # several ways to end; the first is GPT-2's own
+            own["eos_token_id"] = own["eos_token_id"][0]
         result = cls(**own)
         if config.get("n_inner") not in (None, 4 * result.n_embd):
             raise ValueError(f"n_inner is {config['n_inner']}; GPT-2 has 4 * n_embd = {4 * result.n_embd}")
@@ -95,7 +97,6 @@ class GPT2Config:
             "architectures": ["GPT2LMHeadModel"],
             "activation_function": "gelu_new",
             "bos_token_id": self.eos_token_id,
-            "eos_token_id": self.eos_token_id,
             "dtype": "float32",
             **asdict(self),
         }

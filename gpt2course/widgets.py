@@ -70,11 +70,17 @@ def _live(draw: Callable[..., str], controls: dict[str, Sequence[object]]) -> ob
 
     sliders = {
         name: ipywidgets.SelectionSlider(
-            options=[(_shown(value), value) for value in values], description=_label(name), continuous_update=False
+            options=[(_shown(value), i) for i, value in enumerate(values)],
+            description=_label(name),
+            continuous_update=False,
         )
         for name, values in controls.items()
     }
-    output = ipywidgets.interactive_output(lambda **values: display(HTML(draw(**values))), sliders)
+
+    def redraw(**chosen: int) -> None:
+        display(HTML(draw(**{name: controls[name][i] for name, i in chosen.items()})))
+
+    output = ipywidgets.interactive_output(redraw, sliders)
     return ipywidgets.VBox([*sliders.values(), output])
 
 

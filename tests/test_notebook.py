@@ -63,7 +63,7 @@ def test_glue_hands_over_a_formatted_number(monkeypatch):
     monkeypatch.setattr(myst_nb, "glue", lambda name, value, display: handed.update({name: (repr(value), display)}))
     glue("tokens", 1234567.89, ",.1f")
     glue("name", "gpt2")
-    assert handed == {"tokens": ("1,234,567.9", False), "name": ("gpt2", False)}
+    assert handed == {"tokens": ("\N{WORD JOINER}1,234,567.9", False), "name": ("gpt2", False)}
 
 
 def test_glue_outside_the_book_does_nothing(monkeypatch):
