@@ -81,6 +81,13 @@ The curve is in log.jsonl. The command that makes it again:
 
 (All rows but the last: the first tenth of the validation reviews, windows as long as the rows at that time.)
 
+## What it can and cannot do
+
+It spells, it closes its sentences, and it sounds like a film review. Within a sentence or two it sticks to praise or
+blame. It does not know any film: names are invented, and some are no words at all. It contradicts itself after a
+sentence or two, and it cannot answer a question, follow an instruction or tell a story. Without chance in the choice it
+soon repeats itself. Of anything that is not in film reviews it knows nothing.
+
 ## Forty samples, unedited
 
 Temperature 0.8, seeds 0 to 39, at most 60 tokens. The first twenty go on from "This movie was", the others begin a
