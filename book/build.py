@@ -131,6 +131,7 @@ def run_chapters(names: list[str]) -> list[str]:
     say(f"running {len(waiting)} of {len(names)} chapters, {AT_A_TIME} at a time")
     os.environ["OMP_NUM_THREADS"] = "1"  # kernels inherit it: two chapters, one torch thread each
     os.environ["GPT2COURSE_STATIC"] = "1"  # controls that work without a kernel
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # they are widgets, which would ask a CDN for their code
     failed = []
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         jobs = {
@@ -152,10 +153,25 @@ def run_chapters(names: list[str]) -> list[str]:
                 print(result.exc_string, file=sys.stderr, flush=True)
                 failed.append(name)
             else:
+                join_streams(result.nb)
                 bundle = CacheBundleIn(result.nb, str(path), data={"execution_seconds": result.time})
                 cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
                 say(f"{name} ran in {result.time:.0f} s")
     return failed
+
+
+def join_streams(notebook) -> None:
+    """Make one output of text that a cell printed piece by piece; the book would put each piece on a line of its own."""
+    for cell in notebook.cells:
+        joined: list = []
+        for output in cell.get("outputs", ()):
+            before = joined[-1] if joined else None
+            if before and output.output_type == before.output_type == "stream" and output.name == before.name:
+                before.text += output.text
+            else:
+                joined.append(output)
+        if "outputs" in cell:
+            cell.outputs = joined
 
 
 def build_pages(only: str | None = None) -> bool:

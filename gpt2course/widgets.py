@@ -37,7 +37,9 @@ SCRIPT = """
 """
 
 
-def explore(draw: Callable[..., str], **controls: Sequence[object]) -> object:
+def explore(
+    draw: Callable[..., str], *, start: dict[str, object] | None = None, **controls: Sequence[object]
+) -> object:
     """Show draw(**values), with one slider for each control.
 
     With a kernel (Jupyter, Colab) these are ipywidgets and draw is called on each move. In the static page, every
@@ -45,7 +47,8 @@ def explore(draw: Callable[..., str], **controls: Sequence[object]) -> object:
 
     Args:
         draw: takes one value for each control, returns HTML.
-        controls: name -> the values it can take. The first one is shown first. None reads "off".
+        controls: name -> the values it can take, in order. None reads "off".
+        start: name -> the value shown first; the first of its values unless given.
 
     Returns:
         something that a notebook displays.
@@ -56,21 +59,23 @@ def explore(draw: Callable[..., str], **controls: Sequence[object]) -> object:
     for name, values in controls.items():
         if not values:
             raise ValueError(f"the control {name!r} has no values; give at least one")
+    first = {name: list(values).index((start or {}).get(name, values[0])) for name, values in controls.items()}
     combinations = list(itertools.product(*controls.values()))
     if len(combinations) > MOST_PICTURES:
         raise ValueError(f"{len(combinations)} combinations are too many for a page; {MOST_PICTURES} is the limit")
     if os.environ.get("GPT2COURSE_STATIC"):
-        return static(draw, controls, combinations)
-    return _live(draw, controls)
+        return static(draw, controls, combinations, first)
+    return _live(draw, controls, first)
 
 
-def _live(draw: Callable[..., str], controls: dict[str, Sequence[object]]) -> object:
+def _live(draw: Callable[..., str], controls: dict[str, Sequence[object]], first: dict[str, int]) -> object:
     import ipywidgets
     from IPython.display import HTML, display
 
     sliders = {
         name: ipywidgets.SelectionSlider(
             options=[(_shown(value), i) for i, value in enumerate(values)],
+            value=first[name],
             description=_label(name),
             continuous_update=False,
         )
@@ -84,7 +89,12 @@ def _live(draw: Callable[..., str], controls: dict[str, Sequence[object]]) -> ob
     return ipywidgets.VBox([*sliders.values(), output])
 
 
-def static(draw: Callable[..., str], controls: dict[str, Sequence[object]], combinations: Sequence[tuple]) -> HTML:
+def static(
+    draw: Callable[..., str],
+    controls: dict[str, Sequence[object]],
+    combinations: Sequence[tuple],
+    first: dict[str, int],
+) -> HTML:
     """All pictures and their sliders as one piece of HTML that needs no kernel."""
     from IPython.display import HTML
 
@@ -93,14 +103,15 @@ def static(draw: Callable[..., str], controls: dict[str, Sequence[object]], comb
     for name, values in controls.items():
         names = html.escape(json.dumps([_shown(value) for value in values]), quote=True)
         sliders.append(
-            f'<label>{html.escape(_label(name))} <input type="range" min="0" max="{len(values) - 1}" value="0" '
-            f'data-names="{names}" aria-valuetext="{html.escape(_shown(values[0]))}">'
-            f"<output>{html.escape(_shown(values[0]))}</output></label>"
+            f'<label>{html.escape(_label(name))} <input type="range" min="0" max="{len(values) - 1}" '
+            f'value="{first[name]}" data-names="{names}" aria-valuetext="{html.escape(_shown(values[first[name]]))}">'
+            f"<output>{html.escape(_shown(values[first[name]]))}</output></label>"
         )
+    shown = pictures[combinations.index(tuple(values[first[name]] for name, values in controls.items()))]
     data = html.escape(json.dumps(pictures), quote=False)
     return HTML(
         f'<div class="course-explore"><div class="course-explore-controls">{"".join(sliders)}</div>'
-        f'<div class="course-explore-view" aria-live="polite">{pictures[0]}</div>'
+        f'<div class="course-explore-view" aria-live="polite">{shown}</div>'
         f"<template>{data}</template><script>{SCRIPT}</script></div>"
     )
 
