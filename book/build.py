@@ -161,7 +161,7 @@ def run_chapters(names: list[str]) -> list[str]:
 
 
 def join_streams(notebook) -> None:
-    """Make one output of text that a cell printed piece by piece; the book would put each piece on a line of its own."""
+    """Make one output of what a cell printed piece by piece; the book would put each piece on a line of its own."""
     for cell in notebook.cells:
         joined: list = []
         for output in cell.get("outputs", ()):
