@@ -201,6 +201,28 @@ def test_the_dark_is_dark_readable_and_remembered(visit):
 
 
 @pytest.mark.site
+@pytest.mark.parametrize("width", [1280, 390])
+def test_controls_work_without_a_kernel(visit, width):
+    """The sliders on sampling choose among the precomputed pictures: by keyboard, by mouse, on a phone."""
+    page = visit("book/sampling.html", width=width)
+    explorer = page.locator(".course-explore").first
+    view, top_k = explorer.locator(".course-explore-view"), explorer.get_by_label("top k")
+    assert "4,096 of 4,096" in view.inner_text()
+    assert top_k.get_attribute("aria-valuetext") == "off"
+    top_k.focus()
+    page.keyboard.press("Home")
+    assert view.inner_text().startswith("2 of 4,096")
+    assert top_k.get_attribute("aria-valuetext") == "2"
+    page.keyboard.press("End")
+    box = explorer.get_by_label("temperature").bounding_box()
+    page.mouse.click(box["x"] + 3, box["y"] + box["height"] / 2)
+    assert explorer.locator("output").first.inner_text() == "0.25"
+    assert "4,096 of 4,096" in view.inner_text()
+    assert box["x"] + box["width"] <= width
+    assert not visit.problems
+
+
+@pytest.mark.site
 def test_the_home_page_is_light(visit, capsys):
     page = visit("index.html")
     urls = page.evaluate(
