@@ -30,12 +30,12 @@ def glue(name: str, value: object, form: str = "") -> None:
 class Text(str):
     """A string whose repr has no quotes, so that the book shows it as prose.
 
-    The book reads what looks like Python as Python: 1,535 would become a pair of numbers. An invisible joiner in front
-    of it prevents that.
+    The book reads what looks like Python as Python: 1,535 would become a pair of numbers, and 0.10 would lose its zero.
+    An invisible joiner in front prevents that.
     """
 
     def __repr__(self) -> str:
-        return "\N{WORD JOINER}" + self if "," in self else str(self)
+        return "\N{WORD JOINER}" + self if "," in self or ("." in self and self.endswith("0")) else str(self)
 
 
 def show(figure: Figure, alt: str, caption: str = "") -> HTML:
