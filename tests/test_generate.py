@@ -8,7 +8,10 @@ import pytest
 import torch
 from conftest import TINY, random_ids, random_model, twins
 
-from gpt2course.generate import generate, stream_tokens
+from gpt2course.cache import KVCache
+from gpt2course.checkpoints import load_checkpoint, load_tokenizer
+from gpt2course.generate import generate, generate_batch, stream_text, stream_tokens
+from gpt2course.sampling import sampler
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -75,3 +78,52 @@ def test_broken_weights_do_not_write_exclamation_marks():
         model.h[1].mlp.c_fc.weight[3, 4] = torch.nan
     with pytest.raises(ValueError, match="the logits at position 2 are not finite"):
         generate(model, [1, 2])
+
+
+def test_a_batch_of_unequal_prompts_equals_each_alone_and_transformers():
+    theirs, ours = twins(TINY)
+    eos, prompts = TINY.eos_token_id, [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11]]
+    written = generate_batch(ours, prompts, 12)
+    assert written == [generate(ours, prompt, 12) for prompt in prompts]
+    ids = torch.tensor([[eos] * (7 - len(p)) + p for p in prompts])
+    mask = torch.tensor([[0] * (7 - len(p)) + [1] * len(p) for p in prompts])
+    expected = theirs.generate(ids, attention_mask=mask, do_sample=False, max_new_tokens=12, pad_token_id=eos)
+    for got, row in zip(written, expected[:, 7:].tolist(), strict=True):
+        assert got == (row[: row.index(eos) + 1] if eos in row else row)
+
+
+def test_a_stopped_and_continued_cache_equals_an_uninterrupted_run():
+    model, cache = random_model(), KVCache(TINY)
+    whole = generate(model, [1, 2, 3], 20, stop_ids=())
+    stream = stream_tokens(model, [1, 2, 3], 20, stop_ids=(), cache=cache)
+    first = [next(stream) for _ in range(8)]
+    assert first + generate(model, [1, 2, 3, *first], 12, stop_ids=(), cache=cache) == whole
+    with pytest.raises(ValueError, match="the cache holds"):
+        generate(model, [1, 2], 5, cache=cache)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_streamed_text_is_the_decoded_text(seed):
+    model, tokenizer = load_checkpoint("mini"), load_tokenizer("mini")
+    torch.manual_seed(seed)
+    pieces = list(stream_text(model, tokenizer, "This movie was", 40, strategy=sampler(temperature=1.5)))
+    torch.manual_seed(seed)
+    ids = generate(model, tokenizer.encode("This movie was"), 40, strategy=sampler(temperature=1.5))
+    assert "".join(pieces) == tokenizer.decode(ids, skip_special_tokens=True)
+    assert all(pieces)
+
+
+def test_a_stop_string_ends_the_text_wherever_tokens_cut_it():
+    model, tokenizer = load_checkpoint("mini"), load_tokenizer("mini")
+    whole = "".join(stream_text(model, tokenizer, "This movie was", 30))
+    for start in (3, 7, 12):
+        stop = whole[start : start + 5]
+        assert "".join(stream_text(model, tokenizer, "This movie was", 30, stop=[stop])) == whole[: whole.index(stop)]
+    assert "".join(stream_text(model, tokenizer, "This movie was", 30, stop=["never ever"])) == whole
+    with pytest.raises(ValueError, match="a stop string is empty"):
+        next(stream_text(model, tokenizer, "This movie was", 30, stop=[""]))
+
+
+def test_an_empty_prompt_in_a_batch_is_named():
+    with pytest.raises(ValueError, match="prompt 1 is empty"):
+        generate_batch(random_model(), [[1], []], 5)
