@@ -21,6 +21,8 @@ MAY_IMPORT = {  # inside functions only, as these take seconds to import
     "transformers": {"weights", "checkpoints", "classify", "exercises"},
     "datasets": {"data", "classify"},
     "tokenizers": {"pretraining"},
+    "accelerate": {"training", "classify"},
+    "sklearn": {"classify"},
 }
 PACKAGE = Path(gpt2course.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
