@@ -153,6 +153,19 @@ def cells_are_short(chapter: Chapter) -> Iterator[str]:
             yield f"a cell has {n} lines, more than {MAX_CELL_LINES}:\n{cell.source}"
 
 
+def plumbing_is_folded(chapter: Chapter) -> Iterator[str]:
+    """A cell that only hands numbers to the text, or only draws, is no part of what the page explains."""
+    for cell in chapter.cells:
+        lines = [node for node in ast.parse(cell.source).body if not isinstance(node, (ast.Import, ast.ImportFrom))]
+        plumbing = [
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and ast.unparse(node.value.func)
+            for node in lines
+        ]
+        folded = "hide-input" in cell.metadata.get("tags", ())
+        if lines and set(plumbing) <= {"glue", "show"} and not folded:
+            yield f"a cell only glues or shows; tag it hide-input:\n{cell.source}"
+
+
 def pictures_have_alt_text(chapter: Chapter) -> Iterator[str]:
     """For whoever cannot see them."""
     for kind, argument, options in re.findall(
@@ -169,7 +182,7 @@ def pictures_have_alt_text(chapter: Chapter) -> Iterator[str]:
 Rule = Callable[[Chapter], Iterator[str]]
 RULES: tuple[Rule, ...] = (
     *(has_description, has_objectives, has_summary, has_exercises),
-    *(exercises_are_complete, every_solution_is_gated, cells_are_short, pictures_have_alt_text),
+    *(exercises_are_complete, every_solution_is_gated, cells_are_short, plumbing_is_folded, pictures_have_alt_text),
 )
 
 
@@ -217,6 +230,7 @@ def test_the_sample_has_the_form(rule: Rule) -> None:
         (every_solution_is_gated, "[nbval-check-output, any-checkpoint]", "[solution]", "1 cells tagged solution"),
         (every_solution_is_gated, "[nbval-check-output, any-checkpoint]", "[exercise]", "1 cells tagged exercise"),
         (cells_are_short, "sides = [1, 2, 3]\n", "sides = [1, 2, 3]\n" * 12, "a cell has 13 lines"),
+        (plumbing_is_folded, "sides = [1, 2, 3]\n", 'show("picture")\n```\n\n```{code-cell}\n', "tag it hide-input"),
         (pictures_have_alt_text, ':alt: A black square, "the sample".\n', "", "{diagram} sample.svg has no alt"),
         (pictures_have_alt_text, "Some text", "![](a.png)", "the image a.png has no alt"),
         (pictures_have_alt_text, "Some text", '<img src="a.png">', "has no alt"),
