@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
 
 from gpt2course.config import SIZES, GPT2Config
@@ -21,8 +19,9 @@ from gpt2course.loss import cross_entropy, text_loss
 from gpt2course.model import GPT2
 from gpt2course.muon import Muon
 from gpt2course.packing import concatenate, rows_at, shuffled_stream
-from gpt2course.training import learning_rate_at, save_atomically
-from gpt2course.weights import write_model, write_text
+from gpt2course.runs import Log, LossNotFinite, in_processes, read_state, save_atomically, seed_step
+from gpt2course.training import learning_rate_at
+from gpt2course.weights import write_model
 
 END_OF_TEXT = "<|endoftext|>"
 # every text is read twice at most, so there is nothing to protect against
@@ -172,7 +171,8 @@ def pretrain(corpus: Corpus, config: PretrainConfig, folder: Path, say: Callable
 
     Raises:
         ValueError: the folder holds a run with other settings, or there are too few texts.
-        RuntimeError: the loss became NaN or infinite; the last saved state is kept.
+        LossNotFinite: the loss became NaN or infinite; the last saved state is kept.
+        RuntimeError: one of several processes failed, for that or another reason.
     """
     if len(corpus.tokens) <= config.tokens_per_step:
         raise ValueError(
@@ -183,30 +183,11 @@ def pretrain(corpus: Corpus, config: PretrainConfig, folder: Path, say: Callable
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is cuda, and torch finds no GPU here; use cpu")
     folder.mkdir(parents=True, exist_ok=True)
-    rendezvous = folder / f"rendezvous-{os.getpid()}"
-    rendezvous.unlink(missing_ok=True)
-    try:
-        if config.processes == 1:
-            _Run(0, corpus, config, folder, say).go()
-        else:
-            mp.spawn(_process, (corpus, config, folder, say, rendezvous), nprocs=config.processes)
-    except mp.ProcessRaisedException as error:  # show the reason, not the stack of the child
-        raise RuntimeError(str(error).strip().splitlines()[-1].split(": ", 1)[-1]) from None
-    except mp.ProcessExitedException as error:
-        raise RuntimeError(f"a training process was stopped from outside ({error}); start again to go on") from None
-    finally:
-        rendezvous.unlink(missing_ok=True)
+    in_processes(_work, (corpus, config, folder, say), config.processes, folder)
 
 
-def _process(rank: int, corpus: Corpus, config: PretrainConfig, folder: Path, say, rendezvous: Path) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{rendezvous.resolve()}", rank=rank, world_size=config.processes
-    )
-    try:
-        _Run(rank, corpus, config, folder, say).go()
-    finally:
-        dist.destroy_process_group()
+def _work(rank: int, corpus: Corpus, config: PretrainConfig, folder: Path, say: Callable[[str], None]) -> None:
+    _Run(rank, corpus, config, folder, say).go()
 
 
 class _Run:
@@ -223,7 +204,7 @@ class _Run:
         self.step, self.seconds = 0, 0.0
         self.epoch, self.stream = -1, corpus.tokens
         self.steps_per_epoch = (len(corpus.tokens) - 1) // config.tokens_per_step
-        self.log_path, self.state_path = folder / "log.jsonl", folder / "state.pt"
+        self.log_file, self.state_path = Log(folder / "log.jsonl"), folder / "state.pt"
 
     def go(self) -> None:
         config, start = self.config, time.monotonic()
@@ -259,7 +240,7 @@ class _Run:
     def train_step(self) -> tuple[float, float]:
         """Read a batch, follow its gradient. Returns the loss in nats a token, and Muon's rate."""
         config = self.config
-        torch.manual_seed(config.seed * 1_000_003 + self.step * config.processes + self.rank)  # dropout, if any
+        seed_step(config.seed, self.step, self.rank, config.processes)
         epoch, within = divmod(self.step, self.steps_per_epoch)
         if epoch != self.epoch:
             self.epoch, self.stream = (
@@ -276,7 +257,7 @@ class _Run:
         loss.backward()
         loss = self.average_gradients(loss.detach())
         if not math.isfinite(loss):
-            raise RuntimeError(
+            raise LossNotFinite(
                 f"the loss is {loss} at step {self.step}; the state of the last save is kept: try a lower learning rate"
             )
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
@@ -333,8 +314,7 @@ class _Run:
                 "seconds": round(self.seconds, 1),
                 **row,
             }
-            with open(self.log_path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+            self.log_file.append(row)
 
     def tell(self, line: str) -> None:
         if self.rank == 0:
@@ -348,33 +328,18 @@ class _Run:
 
     def resume(self) -> None:
         """Go on from state.pt if there is one; drop the log rows that came after it."""
-        if not self.state_path.exists():
+        state = read_state(self.state_path, _settings(self.config), self.config.device)
+        if state is None:
             if self.rank == 0:
-                self.log_path.unlink(missing_ok=True)
+                self.log_file.forget_after(0)
             return
-        state = torch.load(self.state_path, map_location=self.config.device, weights_only=True)
-        settings = _settings(self.config)
-        other = sorted(key for key in settings if settings[key] != state["settings"].get(key))
-        if other:
-            raise ValueError(
-                f"{self.state_path} belongs to a run with another {', '.join(other)}; use that, or an empty folder"
-            )
         self.model.load_state_dict(state["model"])
         self.muon.load_state_dict(state["muon"])
         self.adamw.load_state_dict(state["adamw"])
         self.step, self.seconds = state["step"], state["seconds"]
         if self.rank == 0:
-            rows = [line for line in self.log_path.read_text().splitlines() if _step_of(line) <= self.step]
-            write_text(self.log_path, "".join(line + "\n" for line in rows))
+            self.log_file.forget_after(self.step)
         self.tell(f"going on from step {self.step}")
-
-
-def _step_of(line: str) -> float:
-    """The step of a row of the log; a row that a full disk cut short is younger than every save."""
-    try:
-        return json.loads(line)["step"]
-    except ValueError:
-        return math.inf
 
 
 def _settings(config: PretrainConfig) -> dict:
