@@ -1,4 +1,4 @@
-"""The command line: `gpt2course doctor | generate | pretrain`."""
+"""The command line: `gpt2course doctor | generate | pretrain | finetune-reviews | classify`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -77,11 +77,32 @@ def _parser() -> argparse.ArgumentParser:
     pretrain.add_argument("--seed", type=int, metavar="N")
     pretrain.set_defaults(run=_pretrain)
 
-    for command in (doctor, generate):
+    reviews = commands.add_parser("finetune-reviews", help="train a classifier of film reviews")
+    reviews.add_argument(
+        "--output", required=True, metavar="FOLDER", help="goes on where it stopped if a run lies there"
+    )
+    reviews.add_argument("--data", metavar="SOURCE", help="embedded, hub or a folder with reviews.csv (text,label)")
+    reviews.add_argument("--epochs", type=float, metavar="N", help="passes over the training reviews")
+    reviews.add_argument("--max-tokens", type=int, metavar="N", help="a longer review loses its middle")
+    reviews.add_argument("--batch-size", type=int, metavar="N", help="reviews in a step")
+    reviews.add_argument("--learning-rate", type=float, metavar="RATE", help="at its peak, for the last layer")
+    reviews.add_argument("--layer-decay", type=float, metavar="F", help="rate of a layer by that of the next above")
+    reviews.add_argument("--every-position", type=float, metavar="SHARE", help="of the loss, from all positions")
+    reviews.add_argument("--save-every", type=int, metavar="N", help="steps")
+    reviews.add_argument("--evaluate-every", type=int, metavar="N", help="steps")
+    reviews.add_argument("--seed", type=int, metavar="N")
+    reviews.set_defaults(run=_finetune_reviews)
+
+    classify = commands.add_parser("classify", help="say of texts whether they praise or blame")
+    classify.add_argument("text", nargs="*", help="texts; without any, a text a line from the standard input")
+    classify.add_argument("--model", metavar="FOLDER", help="made by finetune-reviews; the course's own by default")
+    classify.set_defaults(run=_classify)
+
+    for command in (doctor, generate, reviews):
         command.add_argument(
             "--checkpoint", metavar="NAME", help="mini, gpt2, gpt2-medium, gpt2-large, gpt2-xl or a folder"
         )
-    for command in (doctor, generate, pretrain):
+    for command in (doctor, generate, pretrain, reviews, classify):
         command.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
@@ -196,6 +217,46 @@ def _pretrain(options: argparse.Namespace) -> int:
         _print_json(folder=str(folder), **last)
     else:
         print(f"{folder}: {last['bits_per_character']} bits a character after {last['tokens']:,} tokens")
+    return 0
+
+
+def _finetune_reviews(options: argparse.Namespace) -> int:
+    from gpt2course.classify import ReviewConfig, finetune_reviews
+    from gpt2course.data import load_reviews
+
+    given = {
+        field.name: getattr(options, field.name)
+        for field in fields(ReviewConfig)
+        if getattr(options, field.name, None) is not None
+    }
+    folder = Path(options.output)
+    results = finetune_reviews(load_reviews(options.data), ReviewConfig(**given), folder)
+    if options.json:
+        _print_json(folder=str(folder), **results)
+    else:
+        for split, result in results.items():
+            print(f"{folder}: {result['accuracy']:.4f} of {result['reviews']:,} {split} reviews are right")
+    return 0
+
+
+def _classify(options: argparse.Namespace) -> int:
+    from gpt2course.classify import load_classifier, predict, tokenise_reviews
+    from gpt2course.data import LABELS
+
+    texts = options.text or [line for line in sys.stdin.read().splitlines() if line.strip()]
+    if not texts:
+        raise ValueError('there is no text; try: gpt2course classify "I hate this movie!"')
+    model, tokenizer = load_classifier(options.model)
+    rows = tokenise_reviews(texts, tokenizer, model.config.max_tokens)
+    answers = [
+        {"text": text, "label": LABELS[int(chances.argmax())], "probability": round(float(chances.max()), 4)}
+        for text, chances in zip(texts, predict(model, rows), strict=True)
+    ]
+    if options.json:
+        _print_json(answers=answers)
+    else:
+        for answer in answers:
+            print(f"{answer['label']} {answer['probability']:.2f}  {answer['text']}")
     return 0
 
 

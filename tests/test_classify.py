@@ -1,0 +1,363 @@
+"""The classifier of reviews: what it reads, how it is trained, what it answers."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from conftest import random_model
+
+from gpt2course import checkpoints, classify
+from gpt2course.classify import (
+    ReviewConfig,
+    build_trainer,
+    finetune_reviews,
+    layer_groups,
+    load_classifier,
+    new_classifier,
+    pad_right,
+    predict,
+    review_dataset,
+    review_loss,
+    tokenise_reviews,
+)
+from gpt2course.config import GPT2Config
+from gpt2course.pretraining import save_tokenizer, train_tokenizer
+from gpt2course.weights import CheckpointError, write_model
+
+WORDS = {0: ["bad", "dull", "awful", "a bore"], 1: ["good", "fine", "great", "a joy"]}
+
+
+def told(n: int) -> list[tuple[str, int]]:
+    """n reviews of different lengths whose label can be learned."""
+    return [(f"Film {i}:<br />" + "it was " * (i % 7) + WORDS[i % 2][i // 2 % 4], i % 2) for i in range(n)]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> str:
+    """A small pretrained network with its tokenizer."""
+    folder = tmp_path_factory.mktemp("small")
+    config = GPT2Config(vocab_size=280, n_positions=64, n_embd=24, n_layer=2, n_head=2)
+    write_model(random_model(config, std=0.02), folder)
+    save_tokenizer(train_tokenizer([text for text, _ in told(100)], 280), folder, 64)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(checkpoint):
+    return checkpoints.load_tokenizer(checkpoint)
+
+
+@pytest.fixture
+def model(checkpoint):
+    return new_classifier(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def reviews():
+    """Splits of the size that a fast run needs."""
+    from datasets import Dataset, DatasetDict
+
+    def part(n: int) -> Dataset:
+        return Dataset.from_dict({"text": [text for text, _ in told(n)], "label": [label for _, label in told(n)]})
+
+    return DatasetDict({"train": part(96), "validation": part(24), "test": part(16)})
+
+
+def arguments(folder, **changes):
+    from transformers import TrainingArguments
+
+    settings = {
+        "output_dir": str(folder), "per_device_train_batch_size": 8, "learning_rate": 1e-3, "logging_steps": 1,
+        "logging_nan_inf_filter": False, "report_to": "none", "disable_tqdm": True, "use_cpu": True,
+        "dataloader_pin_memory": False, "save_strategy": "no",
+    }  # fmt: skip
+    return TrainingArguments(**settings | changes)
+
+
+# what it reads
+
+
+def test_a_long_review_keeps_its_beginning_and_its_end(tokenizer):
+    text = "bad " * 40 + "good"
+    whole = tokenizer.encode(text)
+    said = []
+    short, cut = tokenise_reviews(["fine", text], tokenizer, 9, said.append)
+    assert short == tokenizer.encode("fine")
+    assert cut == whole[:5] + whole[-4:]
+    assert said == ["1 of 2 texts are longer than 9 tokens: their middle is left out"]
+
+
+def test_nothing_is_said_when_nothing_is_cut(tokenizer):
+    said = []
+    assert tokenise_reviews(["a<br /><br />b"], tokenizer, 64, said.append) == [tokenizer.encode("a\n\nb")]
+    assert tokenise_reviews([], tokenizer, 64, said.append) == []
+    assert said == []
+
+
+@pytest.mark.parametrize("text", ["x", "😀🎬", "\x00\x07\x1b[31m", "<p>good</p><script>x()</script>", "bad " * 250_000])
+def test_odd_texts_have_an_answer(model, tokenizer, text):
+    rows = tokenise_reviews([text], tokenizer, 64, lambda _: None)
+    assert 1 <= len(rows[0]) <= 64
+    chances = predict(model, rows)
+    assert chances.shape == (1, 2)
+    assert torch.isfinite(chances).all()
+    assert chances.sum().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("text", ["", "   \n", "<br /><br />", "<|endoftext|>"])
+def test_an_empty_text_is_refused_by_number(tokenizer, text):
+    with pytest.raises(ValueError, match="text 2 of 3 is empty; write at least one character"):
+        tokenise_reviews(["good", text, "bad"], tokenizer)
+
+
+def test_the_end_of_text_inside_a_review_is_no_padding(model, tokenizer):
+    spelled, plain = tokenise_reviews(["good<|endoftext|>", "good"], tokenizer)
+    assert spelled == plain
+
+
+def test_too_few_tokens_are_refused(tokenizer):
+    with pytest.raises(ValueError, match="max_tokens is 1; a review needs at least 2"):
+        tokenise_reviews(["good"], tokenizer, 1)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"review": ["a", "b"], "label": [0, 1]}, r"columns \['review', 'label'\]; they need text and label"),
+        ({"text": ["a", "b", "c"], "label": [0, 1, 2]}, r"labels \[2\]; they must be 0 \(negative\) or 1"),
+        ({"text": ["a", "b"], "label": ["pos", "neg"]}, r"labels \['neg', 'pos'\]"),
+        ({"text": ["a", "b"], "label": [1, 1]}, "all 2 reviews are positive; two classes are needed"),
+        ({"text": [], "label": []}, "all 0 reviews are no; two classes"),
+        ({"text": ["a", " "], "label": [0, 1]}, "text 2 of 2 is empty"),
+    ],
+)
+def test_bad_reviews_are_refused(tokenizer, columns, message):
+    from datasets import Dataset
+
+    with pytest.raises(ValueError, match=message):
+        review_dataset(Dataset.from_dict(columns), tokenizer)
+
+
+def test_the_data_set_for_trainer(reviews, tokenizer):
+    rows = review_dataset(reviews["test"], tokenizer)
+    assert rows.column_names == ["input_ids", "labels", "length"]
+    assert rows["length"][:] == [len(row) for row in rows["input_ids"]]
+    assert rows["labels"][:4] == [0, 1, 0, 1]
+
+
+def test_buckets_hold_reviews_of_similar_length():
+    lengths = torch.randint(10, 257, (1003,), generator=torch.Generator().manual_seed(0)).tolist()
+    order = classify.LengthBuckets(lengths, 8)
+    first = list(order)
+    assert sorted(first) == list(range(1003))
+    assert len(order) == 1003
+    batches = [[lengths[i] for i in first[start : start + 8]] for start in range(0, 1000, 8)]
+    assert sum(max(batch) * 8 for batch in batches) < 1.05 * sum(map(sum, batches))  # hardly any padding
+    assert np.corrcoef(np.arange(125), [max(batch) for batch in batches])[0, 1] < 0.3  # not from long to short
+    assert list(order) == first
+    order.set_epoch(1)
+    assert list(order) != first
+    assert list(classify.LengthBuckets(lengths, 8, seed=1)) != first
+
+
+# the loss
+
+
+def test_the_padding_needs_no_mask(model):
+    rows = [[5, 6, 7], [8], [9, 10, 11, 12, 13]]
+    input_ids = pad_right(rows, model.config.pad_token_id)
+    assert input_ids.tolist()[1] == [8, 279, 279, 279, 279]
+    mask = (input_ids != 279).long()
+    with torch.no_grad():
+        batch = model(input_ids=input_ids).logits
+        torch.testing.assert_close(batch, model(input_ids=input_ids, attention_mask=mask).logits, atol=1e-5, rtol=0)
+        for row, logits in zip(rows, batch, strict=True):
+            torch.testing.assert_close(model(input_ids=torch.tensor([row])).logits[0], logits, atol=1e-5, rtol=0)
+
+
+def test_the_loss_at_the_last_token_is_transformers_own(model):
+    input_ids, labels = pad_right([[5, 6, 7], [8]], model.config.pad_token_id), torch.tensor([1, 0])
+    with torch.no_grad():
+        outputs = model(input_ids=input_ids, labels=labels, output_hidden_states=True)
+        ours = review_loss(model.score(outputs.hidden_states[-1]), torch.tensor([3, 1]), labels)
+    torch.testing.assert_close(ours, outputs.loss)
+
+
+def test_the_loss_at_every_position():
+    logits = torch.tensor([[[0.0, 0.0], [0.0, 2.0], [0.0, 9.0]], [[1.0, 0.0], [5.0, 5.0], [7.0, 7.0]]])
+    lengths, labels = torch.tensor([2, 1]), torch.tensor([1, 0])
+
+    def nats(right: float, wrong: float) -> float:
+        return float(np.log1p(np.exp(wrong - right)))
+
+    first = (0.5 * nats(0, 0) + 1.0 * nats(2, 0)) / 1.5  # positions 1 and 2 of 2, weights 1/2 and 1
+    every = (first + nats(1, 0)) / 2
+    last = (nats(2, 0) + nats(1, 0)) / 2
+    for share in (0.0, 0.5, 1.0):
+        got = review_loss(logits, lengths, labels, share).item()
+        assert got == pytest.approx((1 - share) * last + share * every, abs=1e-6)
+
+
+def test_a_share_of_the_loss_is_a_share(model, reviews, tokenizer, tmp_path):
+    rows = review_dataset(reviews["test"], tokenizer)
+    with pytest.raises(ValueError, match="every_position is 2; it is a share"):
+        build_trainer(model, arguments(tmp_path), rows, rows, every_position=2)
+
+
+# Trainer
+
+
+@pytest.mark.parametrize("every_position", [0.0, 0.5])
+def test_accumulated_batches_are_one_large_batch(checkpoint, reviews, tokenizer, tmp_path, every_position):
+    """Trainer multiplies this model's loss and gradient by the accumulated batches, unless it is told not to."""
+    rows = review_dataset(reviews["train"], tokenizer).select(range(32))
+    seen = []
+    for size, batches in ((32, 1), (8, 4)):
+        model = new_classifier(checkpoint)
+        for module in model.modules():  # dropout would draw other numbers
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        config = arguments(
+            tmp_path, per_device_train_batch_size=size, gradient_accumulation_steps=batches, max_steps=1,
+            max_grad_norm=1e9, train_sampling_strategy="sequential",
+        )  # fmt: skip
+        trainer = build_trainer(model, config, rows, rows, every_position=every_position, say=lambda _: None)
+        trainer.train()
+        seen.append(next(row for row in trainer.state.log_history if "grad_norm" in row))
+    assert seen[0]["loss"] == pytest.approx(seen[1]["loss"], rel=1e-4)
+    assert seen[0]["grad_norm"] == pytest.approx(seen[1]["grad_norm"], rel=1e-3)
+
+
+def test_a_loss_that_is_no_number_is_reported(model, reviews, tokenizer, tmp_path):
+    rows = review_dataset(reviews["train"], tokenizer)
+    with torch.no_grad():
+        model.score.weight.fill_(float("nan"))
+    said = []
+    build_trainer(model, arguments(tmp_path, max_steps=2), rows, rows, say=said.append).train()
+    assert said[0].startswith("step 1 of 2  loss nan")
+
+
+def test_lower_layers_learn_more_slowly(model):
+    groups = layer_groups(model, 1.0, 0.5, weight_decay=0.1)
+    rate = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    assert len(rate) == len(list(model.parameters()))
+    for name, expected in {
+        "score.weight": (1.0, 0.1), "transformer.ln_f.bias": (1.0, 0.0), "transformer.h.1.mlp.c_fc.weight": (0.5, 0.1),
+        "transformer.h.0.ln_1.weight": (0.25, 0.0), "transformer.wte.weight": (0.125, 0.1),
+    }.items():  # fmt: skip
+        assert rate[id(model.get_parameter(name))] == expected
+
+
+def test_a_new_classifier(checkpoint):
+    from transformers import AutoModelForCausalLM
+
+    model, again, random = (
+        new_classifier(checkpoint),
+        new_classifier(checkpoint),
+        new_classifier(checkpoint, random=True),
+    )
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+    assert model.config.pad_token_id == model.config.eos_token_id == 279
+    body = AutoModelForCausalLM.from_pretrained(checkpoint).transformer
+    assert torch.equal(model.transformer.wte.weight, body.wte.weight)
+    assert torch.equal(model.score.weight, again.score.weight)
+    assert not torch.equal(model.score.weight, new_classifier(checkpoint, seed=1).score.weight)
+    assert not torch.equal(random.transformer.wte.weight, body.wte.weight)
+    assert not model.training
+
+
+# a whole run
+
+
+CONFIG = {"epochs": 20, "max_tokens": 32, "batch_size": 8, "learning_rate": 3e-3, "save_every": 20}
+
+
+@pytest.fixture(scope="module")
+def run(checkpoint, reviews, tmp_path_factory):
+    """A finished run, and what it said."""
+    folder, said = tmp_path_factory.mktemp("run"), []
+    results = finetune_reviews(reviews, ReviewConfig(checkpoint, **CONFIG), folder, said.append)
+    return SimpleNamespace(folder=folder, said=said, results=results)
+
+
+def test_it_learns(run):
+    assert run.results["test"]["accuracy"] == 1.0
+    assert run.results["test"]["reviews"] == 16
+    assert json.loads((run.folder / "results.json").read_text()) == run.results
+    log = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in log if "loss" in row]
+    assert losses[-1] < 0.5 * losses[0]
+    assert all(row["seconds"] >= before["seconds"] for before, row in itertools.pairwise(log))
+    assert sorted(path.name for path in run.folder.glob("checkpoint-*")) == ["checkpoint-220", "checkpoint-240"]
+
+
+def test_it_loads_with_transformers(run):
+    from transformers import AutoModelForSequenceClassification, pipeline
+
+    model, tokenizer = load_classifier(run.folder)
+    theirs = AutoModelForSequenceClassification.from_pretrained(run.folder)
+    assert theirs.dtype == torch.float32
+    rows = tokenise_reviews(["Film 3: it was good", "Film 4: dull"], tokenizer)
+    ours = predict(model, rows)
+    assert ours.argmax(-1).tolist() == [1, 0]
+    assert theirs.config.id2label == {0: "negative", 1: "positive"}
+    answers = pipeline("text-classification", model=str(run.folder))(
+        ["Film 3: it was good", "Film 4: dull"], batch_size=2
+    )
+    assert [answer["label"] for answer in answers] == ["positive", "negative"]
+    assert answers[0]["score"] == pytest.approx(ours[0, 1].item(), abs=1e-5)
+
+
+def test_answers_do_not_depend_on_the_batch(run):
+    model, tokenizer = load_classifier(run.folder)
+    rows = tokenise_reviews([text for text, _ in told(23)], tokenizer)
+    one = predict(model, rows, batch_size=1)
+    for size in (2, 7, 64):
+        torch.testing.assert_close(predict(model, rows, size), one, atol=1e-5, rtol=0)
+
+
+def test_stopped_and_resumed_it_ends_the_same(run, checkpoint, reviews, tmp_path):
+    for name in ("run.json", "checkpoint-220"):
+        source = run.folder / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    (tmp_path / "checkpoint-240").mkdir()  # stopped while it was being saved
+    said = []
+    results = finetune_reviews(reviews, ReviewConfig(checkpoint, **CONFIG), tmp_path, said.append)
+    assert "going on from checkpoint-220" in said
+    assert results == run.results
+    first, second = ((f / "model.safetensors").read_bytes() for f in (run.folder, tmp_path))
+    assert first == second
+
+
+def test_a_folder_of_another_run_is_refused(run, checkpoint, reviews):
+    with pytest.raises(ValueError, match="a run with another learning_rate, seed; use that, or an empty folder"):
+        finetune_reviews(reviews, ReviewConfig(checkpoint, **CONFIG | {"seed": 5, "learning_rate": 1.0}), run.folder)
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "learning_rate", "layer_decay", "save_every"])
+def test_settings_below_zero_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} is -1; it must be above 0"):
+        ReviewConfig(**{name: -1})
+
+
+@pytest.mark.parametrize("damage", ["no model", "no tokenizer", "half a model", "a language model", "no folder"])
+def test_a_damaged_classifier_is_refused(run, checkpoint, tmp_path, damage):
+    folder = tmp_path / "copy"
+    shutil.copytree(checkpoint if damage == "a language model" else run.folder, folder)
+    if damage == "no folder":
+        shutil.rmtree(folder)
+    elif damage == "no model":
+        (folder / "model.safetensors").unlink()
+    elif damage == "no tokenizer":
+        (folder / "tokenizer.json").unlink()
+    elif damage == "half a model":
+        content = (folder / "model.safetensors").read_bytes()
+        (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(CheckpointError, match=r"does not exist|cannot be read|not a classifier of two labels"):
+        load_classifier(folder)
