@@ -266,6 +266,10 @@ def test_a_new_classifier(checkpoint):
     assert model.config.pad_token_id == model.config.eos_token_id == 279
     body = AutoModelForCausalLM.from_pretrained(checkpoint).transformer
     assert torch.equal(model.transformer.wte.weight, body.wte.weight)
+    assert model.config.activation_function == "gelu_pytorch_tanh"
+    with torch.no_grad():
+        ids = torch.arange(40)[None]
+        torch.testing.assert_close(model.transformer(ids)[0], body.eval()(ids)[0], atol=1e-5, rtol=0)
     assert torch.equal(model.score.weight, again.score.weight)
     assert not torch.equal(model.score.weight, new_classifier(checkpoint, seed=1).score.weight)
     assert not torch.equal(random.transformer.wte.weight, body.wte.weight)
