@@ -27,6 +27,8 @@ def shift(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
     Raises:
         ValueError: fewer than two tokens, or shapes that do not belong together.
+
+    Source: transformers' ForCausalLMLoss. Chapter: the loss.
     """
     if labels.shape != logits.shape[:-1]:
         raise ValueError(f"labels {tuple(labels.shape)} do not match logits {tuple(logits.shape)}; pass the input_ids")
@@ -44,7 +46,9 @@ def cross_entropy(logits: Tensor, targets: Tensor, reduction: str = "mean") -> T
         reduction: "mean", "sum" or "none", as in torch.
 
     Returns:
-        a scalar; with "none" one number a target, in the shape of targets.
+        a scalar; with "none" one number a target, in the shape of targets. The mean of no target at all is NaN.
+
+    Source: torch.nn.functional.cross_entropy, which computes it. Chapter: the loss.
     """
     loss = F.cross_entropy(
         logits.flatten(0, -2).float(), targets.flatten(), ignore_index=IGNORE_INDEX, reduction=reduction
@@ -54,7 +58,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, reduction: str = "mean") -> T
 
 @dataclass(frozen=True)
 class TextLoss:
-    """What a model paid for a text, and how long the text was."""
+    """What a model paid for a text, and how long the text was. Chapter: the loss."""
 
     nats: float
     tokens: int
@@ -89,6 +93,41 @@ def _windows(ids: Sequence[int], eos: int, window: int, stride: int) -> Iterator
             return
 
 
+def _window_and_stride(model: GPT2, window: int | None, stride: int | None) -> tuple[int, int]:
+    """Fill in what was not given; refuse a stride that leaves tokens out."""
+    window = model.config.n_positions if window is None else window
+    stride = max(1, window // 2) if stride is None else stride
+    if not 1 <= stride <= window:
+        raise ValueError(f"stride is {stride}; it must lie between 1 and the window of {window} tokens")
+    return window, stride
+
+
+@torch.no_grad()
+def token_losses(model: GPT2, ids: Sequence[int], *, window: int | None = None, stride: int | None = None) -> Tensor:
+    """The price of every token of one text, which starts after <|endoftext|> and has to predict its own end.
+
+    Args:
+        model: in eval mode.
+        ids: T token ids; none are fine, then only the end is scored.
+        window, stride: as in `text_loss`, for a text longer than the window.
+
+    Returns:
+        (T + 1,) float32 in nats, on the CPU: one number a token, the last one for the end of the text.
+
+    Raises:
+        ValueError: a stride outside 1..window.
+
+    Source: Shannon 1948, section 6: -log p is the information in an event. Chapter: the loss.
+    """
+    window, stride = _window_and_stride(model, window, stride)
+    parts = []
+    for inputs, targets in _windows(ids, model.config.eos_token_id, window, stride):
+        wanted = torch.tensor([targets], device=model.device)
+        losses = cross_entropy(model(torch.tensor([inputs], device=model.device)), wanted, reduction="none")
+        parts.append(losses[wanted != IGNORE_INDEX].cpu())
+    return torch.cat(parts)
+
+
 @torch.no_grad()
 def text_loss(
     model: GPT2,
@@ -120,12 +159,9 @@ def text_loss(
 
     Source: huggingface.co/docs/transformers/perplexity (the strided protocol). Chapter: the loss.
     """
-    window = model.config.n_positions if window is None else window
-    stride = max(1, window // 2) if stride is None else stride
+    window, stride = _window_and_stride(model, window, stride)
     if not documents or characters < 1:
         raise ValueError("no text to score; pass at least one document")
-    if not 1 <= stride <= window:
-        raise ValueError(f"stride is {stride}; it must lie between 1 and the window of {window} tokens")
     eos = model.config.eos_token_id
     pieces = [piece for ids in documents for piece in _windows(ids, eos, window, stride)]
     pieces.sort(key=lambda piece: len(piece[0]))  # texts of one length together: little padding

@@ -64,6 +64,25 @@ def _cell(column: int, row: int, opacity: float) -> Rectangle:
     return Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=BLUE, alpha=opacity, edgecolor="none")
 
 
+def bars(names: Sequence[str], values: Sequence[float], title: str, xlabel: str, form: str = "%.1f") -> Figure:
+    """Horizontal bars in the order given, the first on top, each with its number.
+
+    Args:
+        names: one a bar.
+        values: as many, 0 or more.
+        title, xlabel: the finding, and what the numbers are, with their unit.
+        form: how the numbers are written.
+    """
+    figure, ax = axes(title, xlabel, "", size=(5.2, 0.32 * len(names) + 1.0))
+    drawn = ax.barh(range(len(names)), values, color=BLUE)
+    ax.bar_label(drawn, fmt=form, padding=3, color=INK)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.grid(visible=False, axis="y")
+    ax.margins(x=0.12)
+    return figure
+
+
 def next_tokens(tokens: Sequence[str], probabilities: Sequence[float], title: str) -> Figure:
     """Bars for the most probable next tokens, longest on top.
 
@@ -72,15 +91,8 @@ def next_tokens(tokens: Sequence[str], probabilities: Sequence[float], title: st
         probabilities: as many, in 0..1.
         title: the finding.
     """
-    figure, ax = axes(title, "probability (%)", "", size=(5.2, 0.32 * len(tokens) + 1.0))
     names = [token.replace(" ", "·").replace("\n", "↵") for token in tokens]
-    bars = ax.barh(range(len(names)), [100 * p for p in probabilities], color=BLUE)
-    ax.bar_label(bars, fmt="%.1f", padding=3, color=INK)
-    ax.set_yticks(range(len(names)), names)
-    ax.invert_yaxis()
-    ax.grid(visible=False, axis="y")
-    ax.margins(x=0.12)
-    return figure
+    return bars(names, [100 * p for p in probabilities], title, "probability (%)")
 
 
 def lines(

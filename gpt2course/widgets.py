@@ -141,3 +141,30 @@ def bars(names: Sequence[str], shares: Sequence[float], caption: str = "") -> st
         for name, share in zip(names, shares, strict=True)
     ]
     return f'<table class="course-bars"><caption>{html.escape(caption)}</caption>{"".join(rows)}</table>'
+
+
+DEAREST = 10.0  # nats from which on a token has the full colour: about one chance in 22,000
+
+
+def surprise(tokens: Sequence[str], nats: Sequence[float], caption: str = "") -> str:
+    """A text with a colour behind each token, the stronger the more it cost, and the price below it, as HTML.
+
+    The scale is always the same, so that two texts can be compared.
+
+    Args:
+        tokens: strings, shown with spaces as middle dots.
+        nats: as many prices, 0 or more.
+        caption: the line above.
+
+    Raises:
+        ValueError: lists of different lengths.
+
+    Chapter: the loss.
+    """
+    spans = [
+        f'<span style="background:rgb(217 130 43 / {60 * min(1.0, price / DEAREST):.0f}%);border-radius:0.2rem;'
+        f'display:inline-block;margin:0.1rem;padding:0 0.25rem;text-align:center;line-height:1.3">'
+        f"{html.escape(token.replace(' ', '·').replace(chr(10), '↵'))}<br><small>{price:.1f}</small></span>"
+        for token, price in zip(tokens, nats, strict=True)
+    ]
+    return f'<div class="course-surprise"><p>{html.escape(caption)}</p>{"".join(spans)}</div>'

@@ -11,7 +11,7 @@ from conftest import TINY, random_ids, random_model, twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt2course.loss import IGNORE_INDEX, TextLoss, _windows, cross_entropy, shift, text_loss
+from gpt2course.loss import IGNORE_INDEX, TextLoss, _windows, cross_entropy, shift, text_loss, token_losses
 
 MODEL = random_model()
 EOS = TINY.eos_token_id
@@ -98,6 +98,26 @@ def test_text_loss_of_a_long_text_is_that_of_its_windows():
     result = text_loss(MODEL, [ids], characters=300)
     assert (result.tokens, result.characters) == (101, 300)
     assert result.nats == pytest.approx(nats, rel=1e-5)
+
+
+@settings(max_examples=20)
+@given(n=st.integers(0, 70), stride=st.integers(1, 32))
+def test_token_losses_are_the_parts_of_the_text_loss(n, stride):
+    ids = random_ids(TINY, 1, n)[0].tolist()
+    losses = token_losses(MODEL, ids, stride=stride)
+    assert losses.shape == (n + 1,)
+    whole = text_loss(MODEL, [ids], characters=1, stride=stride)
+    assert losses.sum().item() == pytest.approx(whole.nats, rel=1e-5)
+
+
+def test_token_losses_lie_at_their_tokens():
+    ids = random_ids(TINY, 1, 10)[0].tolist()
+    with torch.no_grad():
+        logp = MODEL(torch.tensor([[EOS, *ids]]))[0].log_softmax(-1)
+    expected = -logp[torch.arange(11), torch.tensor([*ids, EOS])]
+    torch.testing.assert_close(token_losses(MODEL, ids), expected)
+    with pytest.raises(ValueError, match="stride is 40; it must lie between 1 and the window of 32"):
+        token_losses(MODEL, ids, stride=40)
 
 
 def test_units():

@@ -53,3 +53,17 @@ def test_bars_escape_what_tokens_hold():
     assert "25.0 %" in table
     with pytest.raises(ValueError, match="argument 2 is"):
         widgets.bars(["a"], [0.1, 0.2])
+
+
+def test_surprise_colours_by_price_and_escapes_what_tokens_hold():
+    page = widgets.surprise(["<b>", " a", "\n"], [0.0, 5.0, 99.0], "a & b")
+    assert "<b>" not in page
+    assert "a &amp; b" in page
+    assert re.findall(r"/ (\d+)%", page) == ["0", "30", "60"]
+    assert re.findall(r">([^<>]*)<br><small>([\d.]+)</small>", page) == [
+        ("&lt;b&gt;", "0.0"),
+        ("·a", "5.0"),
+        ("↵", "99.0"),
+    ]
+    with pytest.raises(ValueError, match="argument 2 is"):
+        widgets.surprise(["a"], [0.1, 0.2])
