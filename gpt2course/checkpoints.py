@@ -133,7 +133,7 @@ def verify(folder: Path, digests: dict[str, str]) -> None:
         if found != digest:
             raise CheckpointError(
                 f"{folder / name} is not the file that was published (sha256 {found[:8]}…, expected {digest[:8]}…); "
-                "get it again with: git checkout -- gpt2course/mini"
+                f"get it again with: git checkout -- gpt2course/{folder.name}"
             )
 
 

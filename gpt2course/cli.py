@@ -221,7 +221,9 @@ def _pretrain(options: argparse.Namespace) -> int:
 
 
 def _finetune_reviews(options: argparse.Namespace) -> int:
-    from gpt2course.classify import ReviewConfig, finetune_reviews
+    import torch
+
+    from gpt2course.classify import ReviewConfig, finetune_reviews, write_card
     from gpt2course.data import load_reviews
 
     given = {
@@ -229,25 +231,32 @@ def _finetune_reviews(options: argparse.Namespace) -> int:
         for field in fields(ReviewConfig)
         if getattr(options, field.name, None) is not None
     }
-    folder = Path(options.output)
-    results = finetune_reviews(load_reviews(options.data), ReviewConfig(**given), folder)
+    folder, config = Path(options.output), ReviewConfig(**given)
+    reviews = load_reviews(options.data)
+    results = finetune_reviews(reviews, config, folder)
+    named = [f"--{name.replace('_', '-')} {value}" for name, value in given.items() if not name.endswith("_every")]
+    command = " ".join(["gpt2course finetune-reviews --output FOLDER", *named])
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads"
+    hardware = f"{device}, torch {torch.__version__}"
+    write_card(folder, train_reviews=len(reviews["train"]), command=command, hardware=hardware)
     if options.json:
         _print_json(folder=str(folder), **results)
     else:
-        for split, result in results.items():
+        for split in ("validation", "test"):
+            result = results[split]
             print(f"{folder}: {result['accuracy']:.4f} of {result['reviews']:,} {split} reviews are right")
     return 0
 
 
 def _classify(options: argparse.Namespace) -> int:
-    from gpt2course.classify import load_classifier, predict, tokenise_reviews
+    from gpt2course.classify import MAX_TOKENS, load_classifier, predict, tokenise_reviews
     from gpt2course.data import LABELS
 
     texts = options.text or [line for line in sys.stdin.read().splitlines() if line.strip()]
     if not texts:
         raise ValueError('there is no text; try: gpt2course classify "I hate this movie!"')
     model, tokenizer = load_classifier(options.model)
-    rows = tokenise_reviews(texts, tokenizer, model.config.max_tokens)
+    rows = tokenise_reviews(texts, tokenizer, getattr(model.config, "max_tokens", MAX_TOKENS))
     answers = [
         {"text": text, "label": LABELS[int(chances.argmax())], "probability": round(float(chances.max()), 4)}
         for text, chances in zip(texts, predict(model, rows), strict=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import json
 import shutil
@@ -26,6 +28,7 @@ from gpt2course.classify import (
     review_loss,
     tokenise_reviews,
 )
+from gpt2course.cli import main
 from gpt2course.config import GPT2Config
 from gpt2course.pretraining import save_tokenizer, train_tokenizer
 from gpt2course.weights import CheckpointError, write_model
@@ -339,6 +342,12 @@ def test_stopped_and_resumed_it_ends_the_same(run, checkpoint, reviews, tmp_path
     assert first == second
 
 
+def test_more_tokens_than_positions_are_refused(checkpoint, reviews, tmp_path):
+    with pytest.raises(ValueError, match="max_tokens is 65; this model has 64 positions"):
+        finetune_reviews(reviews, ReviewConfig(checkpoint, max_tokens=65), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_folder_of_another_run_is_refused(run, checkpoint, reviews):
     with pytest.raises(ValueError, match="a run with another learning_rate, seed; use that, or an empty folder"):
         finetune_reviews(reviews, ReviewConfig(checkpoint, **CONFIG | {"seed": 5, "learning_rate": 1.0}), run.folder)
@@ -365,3 +374,117 @@ def test_a_damaged_classifier_is_refused(run, checkpoint, tmp_path, damage):
         (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
     with pytest.raises(CheckpointError, match=r"does not exist|cannot be read|not a classifier of two labels"):
         load_classifier(folder)
+
+
+# judging
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 5), (9, 10), (250, 500), (2250, 2500), (7, 7)])
+def test_the_interval_is_wilsons(right, n):
+    """Its ends are the shares from which the observed one is just 1.96 standard errors away."""
+    low, high = classify.wilson(right, n)
+    assert low + 1e-12 >= 0
+    assert low - 1e-12 <= right / n <= high + 1e-12
+    assert high <= 1 + 1e-12
+    for end in (low, high):
+        assert abs(right / n - end) == pytest.approx(1.96 * (end * (1 - end) / n) ** 0.5, abs=1e-7)
+
+
+@pytest.mark.parametrize(("right", "n"), [(1, 0), (0, 0), (-1, 5), (6, 5)])
+def test_no_interval_of_nothing(right, n):
+    with pytest.raises(ValueError, match=f"{right} of {n} answers are right; it takes at least one"):
+        classify.wilson(right, n)
+
+
+def test_the_paired_test():
+    first = [True] * 5 + [False] + [True] * 90 + [False] * 9
+    second = [False] * 5 + [True] + [True] * 90 + [False] * 9
+    assert classify.mcnemar(first, second) == pytest.approx(2 * (1 + 6) / 2**6)
+    assert classify.mcnemar(second, first) == classify.mcnemar(first, second)
+    assert classify.mcnemar(first, first) == 1.0
+    assert classify.mcnemar([True] * 20, [False] * 20) == pytest.approx(2 / 2**20)
+    with pytest.raises(ValueError, match="1 answers and 2"):
+        classify.mcnemar([True], [True, False])
+
+
+def test_the_metric_file_needs_no_network():
+    import evaluate
+
+    metric = evaluate.load(str(classify.METRIC))
+    assert metric.compute(predictions=[1, 0, 1, 1], references=[1, 1, 1, 0]) == {"accuracy": 0.5}
+    logits = np.array([[0.1, 0.9], [0.8, 0.2], [0.0, 1.0], [0.4, 0.6]])
+    ours = classify.metrics(SimpleNamespace(predictions=logits, label_ids=np.array([1, 1, 1, 0])))
+    assert ours == {"accuracy": 0.5}
+
+
+# the commands
+
+
+@pytest.fixture(scope="module")
+def by_command(checkpoint, tmp_path_factory):
+    """A folder that finetune-reviews made from a table."""
+    folder = tmp_path_factory.mktemp("command")
+    with open(folder / "reviews.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "label"), *told(120)])
+    output = folder / "classifier"
+    command = [
+        "finetune-reviews", "--output", str(output), "--data", f"{folder}/", "--checkpoint", checkpoint,
+        "--max-tokens", "64", "--epochs", "8", "--batch-size", "8", "--learning-rate", "3e-3", "--json",
+    ]  # fmt: skip
+    return command, output
+
+
+def test_finetune_reviews_and_classify(by_command, capsys):
+    command, output = by_command
+    assert main(command) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["test"]["reviews"] == 12
+    assert answer["test"]["accuracy"] > 0.9
+    card = (output / "README.md").read_text()
+    assert "96 to train, 12 for validation, 12 for the test" in card
+    assert "--epochs 8.0 --max-tokens 64 --batch-size 8 --learning-rate 0.003" in card
+    assert f"{answer['test']['accuracy']:.2%}" in card
+    assert main(["classify", "it was good", "dull", "--model", str(output), "--json"]) == 0
+    answers = json.loads(capsys.readouterr().out)["answers"]
+    assert [(one["text"], one["label"]) for one in answers] == [("it was good", "positive"), ("dull", "negative")]
+    assert all(0.5 <= one["probability"] <= 1 for one in answers)
+
+
+def test_a_finished_run_is_not_repeated(by_command, capsys):
+    command, output = by_command
+    before = (output / "model.safetensors").read_bytes()
+    assert main(command) == 0
+    assert "going on from checkpoint-96" in capsys.readouterr().err
+    assert (output / "model.safetensors").read_bytes() == before
+
+
+def test_classify_reads_lines(by_command, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("it was good\n\nawful\n"))
+    assert main(["classify", "--model", str(by_command[1])]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["positive", "negative"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["classify", "", "--model", "."], "config.json does not exist"),
+        (["finetune-reviews", "--output", "{}/x", "--data", "{}/none/"], "none/reviews.csv does not exist"),
+        (["finetune-reviews", "--output", "{}/x", "--data", "{}/"], "has the columns ['review', 'stars']"),
+        (["finetune-reviews", "--output", "{}/x", "--epochs", "0"], "epochs is 0.0; it must be above 0"),
+        (["finetune-reviews", "--output", "{}/x", "--every-position", "2"], "every_position is 2.0; it is a share"),
+        (["finetune-reviews", "--output", "{}/x", "--max-tokens", "1"], "max_tokens is 1; a review needs at least 2"),
+    ],
+)
+def test_bad_input_exits_with_two(tmp_path, capsys, arguments, message):
+    (tmp_path / "reviews.csv").write_text("review,stars\ngood,5\n")
+    assert main([argument.replace("{}", str(tmp_path)) for argument in arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_nothing_to_classify(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert main(["classify"]) == 2
+    assert 'there is no text; try: gpt2course classify "I hate this movie!"' in capsys.readouterr().err
