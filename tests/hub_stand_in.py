@@ -79,7 +79,8 @@ class HubStandIn:
                 return self.send(handler, 404, b"{}", {"X-Error-Code": "RepoNotFound"})
             if what == "revision":
                 siblings = [{"rfilename": path} for path in files]
-                return self.send(handler, 200, json.dumps({"id": name, "sha": revision, "siblings": siblings}).encode())
+                sha = commit(revision) if "%2F" in revision else revision
+                return self.send(handler, 200, json.dumps({"id": name, "sha": sha, "siblings": siblings}).encode())
             if self.mode == "slow":
                 time.sleep(4)
             tree = [{"type": "file", "path": p, "size": len(c), "oid": _digest(c)} for p, c in files.items()]
@@ -125,6 +126,11 @@ class HubStandIn:
         handler.end_headers()
         if handler.command != "HEAD":
             handler.wfile.write(body)
+
+
+def commit(branch: str) -> str:
+    """The commit that a branch such as refs%2Fconvert%2Fparquet stands for; its files belong under both names."""
+    return _digest(branch.encode())
 
 
 def _digest(content: bytes) -> str:
