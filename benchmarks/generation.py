@@ -1,182 +1,321 @@
-"""Tokens a second: our loop against transformers' generate, LLMs-from-scratch, and the naive loop.
+"""What the next token costs: our loop against transformers' generate, LLMs-from-scratch, and the naive loop.
 
-    python benchmarks/generation.py --output benchmarks/results/generation-cpu.json
+    python benchmarks/generation.py --output gpt2course/measurements/generation-cpu.json
+    python benchmarks/generation.py --device cuda --shapes gpt2-xl --dtype bfloat16 --contestants ours compiled
 
-All write greedily, with random weights of the same shape, never stopping early. Each measurement is a process of its
-own, so that its peak memory is its own; contestants take turns, and ratios are medians over rounds. LLMs-from-scratch
-is not needed for the book: pip install --no-deps llms-from-scratch.
+All choose greedily, with random weights of the same shape, and never stop early. A measurement fills the cache with
+`position` tokens (which ones does not change the cost), writes some more, and takes the median over their times; the
+naive loop reads a text of that length each time. On the CPU all use one thread, and times are processor time: on an
+idle machine that is the time that passes, on a busy one it leaves out waiting for others. Each contestant is a
+process of its own, so that its peak memory is its own. They take turns, and ratios are medians over rounds, of times
+that stand side by side. LLMs-from-scratch comes with: pip install --no-deps llms-from-scratch.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-CONTESTANTS = ("ours", "transformers", "llms-from-scratch", "naive")
-PROMPT = 8
+from gpt2course import measurements
+from gpt2course.config import SIZES, GPT2Config
+
+# tokens written in a round, and by a large model in a batch; the first only starts the clock
+STEPS, FEW = 9, 4
+TINY = GPT2Config(vocab_size=61, n_positions=64, n_embd=24, n_layer=2, n_head=2)  # for the test of this script
 
 
-def measure(contestant: str, shape: str, batch: int, lengths: list[int]) -> dict:
-    """New tokens a second for each length, counted over all texts, and peak memory. Runs in the child process."""
+def child(contestant: str, shape: str, batch: int, device: str, dtype: str) -> None:
+    """A contestant: reads "position steps", answers with seconds a step, until there is nothing to read."""
     import torch
-
-    from gpt2course.config import SIZES
-    from gpt2course.model import GPT2
 
     torch.manual_seed(0)
-    config = SIZES[shape]
-    prompt = torch.randint(config.vocab_size - 1, (batch, PROMPT))
-    write = {"ours": _ours, "transformers": _transformers, "llms-from-scratch": _llms, "naive": _naive}[contestant]
-    step = write(config, GPT2(config).eval())
-    step(prompt, 4)  # the first call pays for memory and kernels
-    rates = {}
-    for n in lengths:
-        started = time.perf_counter()
-        step(prompt, n)
-        rates[n] = batch * n / (time.perf_counter() - started)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"rates": rates, "peak_mb": peak / (2**20 if sys.platform == "darwin" else 2**10)}
-
-
-def _ours(config, model):
-    from gpt2course.generate import generate, generate_batch
-
-    def step(prompt, n):
-        if len(prompt) == 1:
-            assert len(generate(model, prompt[0].tolist(), n, stop_ids=())) == n
-        else:
-            generate_batch(model, prompt.tolist(), n)
-
-    # a text in a batch would end at <|endoftext|>: make that token as improbable as can be
-    _never_end(model.wte.weight)
-    return step
-
-
-def _transformers(config, model):
-    import torch
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    theirs = GPT2LMHeadModel(GPT2Config(**config.to_dict())).eval()
-
-    def step(prompt, n):
+    torch.set_num_threads(1)
+    config = TINY if shape == "tiny" else SIZES[shape]
+    write = CONTESTANTS[contestant](config, batch, device, getattr(torch, dtype))
+    for line in sys.stdin:
+        position, steps = map(int, line.split())
         with torch.inference_mode():
-            out = theirs.generate(
-                prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=n, min_new_tokens=n,
-                pad_token_id=0, eos_token_id=None,
-            )  # fmt: skip
-        assert out.shape[1] == PROMPT + n
+            moments = write(position, steps)
+        seconds = [after - before for before, after in itertools.pairwise(moments)]
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        if device == "cuda":
+            peak = torch.cuda.max_memory_allocated() / 2**20
+        print(json.dumps({"seconds": seconds, "peak_mb": peak}), flush=True)
 
-    return step
+
+def now() -> float:
+    """Seconds: of this process's work, or by the clock where a GPU works."""
+    import torch
+
+    return time.perf_counter() if torch.cuda.is_available() else time.process_time()
 
 
-def _llms(config, model):
-    from llms_from_scratch.kv_cache.generate import generate_text_simple
+def copy_bandwidth(device: str) -> float:
+    """Bytes a second that a plain copy reads and writes, the best of some."""
+    import torch
+
+    source = torch.ones(2 ** (30 if device == "cuda" else 26) // 4, device=device)
+    target, best = torch.empty_like(source), 0.0
+    for _ in range(5):
+        started = now()
+        target.copy_(source)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = max(best, 2 * source.nbytes / (now() - started))
+    return best
+
+
+def our_model(config, device, dtype):
+    """Ours, with its matrices in memory as every checkpoint is loaded: (in, out)."""
+    import torch
+
+    from gpt2course.model import GPT2
+
+    model = GPT2(config).to(device, dtype).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.weight.data = module.weight.data.t().contiguous().t()
+    return model
+
+
+def filled(config, batch, position, device, dtype):
+    """Keys and values of some tokens.  [L, 2, B, H, position, D]"""
+    import torch
+
+    shape = (config.n_layer, 2, batch, config.n_head, position, config.head_size)
+    return torch.full(shape, 0.1, device=device, dtype=dtype)
+
+
+def moments_of(steps, n):
+    """When each of n steps was done."""
+    found = []
+    for _ in range(n):
+        next(steps)
+        found.append(now())
+    return found
+
+
+def ours(config, batch, device, dtype):
+    from gpt2course.cache import KVCache
+    from gpt2course.generate import _steps, stream_tokens
+    from gpt2course.sampling import Greedy
+
+    model = our_model(config, device, dtype)
+
+    def write(position, steps):
+        cache = KVCache(config, batch, position + steps + 1, dtype, device)
+        cache._store[..., :position, :] = filled(config, batch, position, device, dtype)
+        cache.length = position
+        ids = [0] * (position + 1)
+        if batch == 1:
+            return moments_of(stream_tokens(model, ids, steps, stop_ids=(), cache=cache), steps)
+        return moments_of(_steps(model, [ids] * batch, steps, Greedy(), None, cache), steps)
+
+    return write
+
+
+def transformers(config, batch, device, dtype):
+    import torch
+    from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(**config.to_dict())).to(device, dtype).eval()
+
+    def write(position, steps):
+        cache, found = DynamicCache(), []
+        for layer, (keys, values) in enumerate(filled(config, batch, position, device, dtype)):
+            cache.update(keys, values, layer)
+
+        def note(input_ids, logits):
+            found.append(now())
+            return logits
+
+        ids = torch.zeros(batch, position + 1, dtype=torch.long, device=device)
+        out = model.generate(
+            ids, attention_mask=torch.ones_like(ids), past_key_values=cache, do_sample=False, max_new_tokens=steps,
+            pad_token_id=0, eos_token_id=None, logits_processor=[note],
+        )  # fmt: skip
+        assert out.shape[1] == position + 1 + steps
+        return found
+
+    return write
+
+
+def llms_from_scratch(config, batch, device, dtype):
+    import torch
     from llms_from_scratch.kv_cache.gpt2 import GPTModel
+    from llms_from_scratch.kv_cache.utils import KVCache
 
-    theirs = GPTModel(
+    model = GPTModel(
         {
             "vocab_size": config.vocab_size, "context_length": config.n_positions, "emb_dim": config.n_embd,
             "n_heads": config.n_head, "n_layers": config.n_layer, "drop_rate": 0.0, "qkv_bias": True,
         }
-    ).eval()  # fmt: skip
-    return lambda prompt, n: generate_text_simple(theirs, prompt, n)
+    ).to(device, dtype).eval()  # fmt: skip
+
+    def loop(position):  # as their generate_text_simple_stream, which cannot go on from a cache
+        cache = KVCache(n_layers=config.n_layer)
+        for layer, (keys, values) in enumerate(filled(config, batch, position, device, dtype)):
+            cache.update(layer, (keys, values))
+        model.current_pos = position
+        token = torch.zeros(batch, 1, dtype=torch.long, device=device)
+        while True:
+            token = model(token, cache=cache)[:, -1].argmax(dim=-1, keepdim=True)
+            yield token
+
+    return lambda position, steps: moments_of(loop(position), steps)
 
 
-def _naive(config, model):
+def naive(config, batch, device, dtype):
     import torch
 
-    def step(prompt, n):
-        with torch.inference_mode():
-            for _ in range(n):
-                prompt = torch.cat([prompt, model(prompt)[:, -1].argmax(-1, keepdim=True)], dim=1)
+    model = our_model(config, device, dtype)
 
-    return step
+    def loop(position):
+        ids = torch.randint(config.vocab_size - 1, (batch, position + 1), device=device)
+        while True:
+            ids = torch.cat([ids, model(ids)[:, -1].argmax(-1, keepdim=True)], dim=1)
+            yield ids
+
+    return lambda position, steps: moments_of(loop(position), steps)
 
 
-def _never_end(embedding) -> None:
+def compiled(config, batch, device, dtype):
+    from gpt2course.compiled import Compiled
+
+    fast = Compiled(our_model(config, device, dtype), batch)
+
+    def write(position, steps):
+        fast.cache.store[..., :position, :] = filled(config, batch, position, device, dtype)
+        fast.cache.length = position
+        return moments_of(fast.steps([[0] * (position + 1)] * batch, steps), steps)
+
+    return write
+
+
+CONTESTANTS = {
+    "ours": ours, "transformers": transformers, "llms-from-scratch": llms_from_scratch, "naive": naive,
+    "compiled": compiled,
+}  # fmt: skip
+
+
+class Process:
+    """A contestant that waits for its turn."""
+
+    def __init__(self, name: str, shape: str, batch: int, options: argparse.Namespace) -> None:
+        self.name = name
+        command = [sys.executable, __file__, "--child", name, shape, str(batch), options.device, options.dtype]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self.process = subprocess.Popen(command, text=True, **pipes)
+
+    def ask(self, position: int, steps: int) -> dict:
+        """Seconds of some steps behind `position` tokens."""
+        try:
+            self.process.stdin.write(f"{position} {steps}\n")
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
+        except (BrokenPipeError, ValueError):
+            sys.exit(f"{self.name} failed:\n{self.process.communicate()[1][-2000:]}")
+
+    def close(self) -> None:
+        """End it, and wait until it has ended."""
+        self.process.communicate()
+
+
+def compare(shape: str, batch: int, options: argparse.Namespace) -> list[dict]:
+    """All contestants on one shape: one row for each of them and each position."""
+    config = TINY if shape == "tiny" else SIZES[shape]
+    positions = [n for n in (32, 256, 1000) if n < config.n_positions - 24] + [config.n_positions - 24]
+    weights = sum(p.numel() for p in _meta(config).parameters()) * (4 if options.dtype == "float32" else 2)
+    entered = [Process(name, shape, batch, options) for name in options.contestants]
+    found: dict[tuple[str, int], list[dict]] = {}
+    for entry in entered:
+        entry.ask(positions[0], 2)  # the first call pays for memory and kernels
+    large = shape not in ("tiny", "mini")
+    for number in range(min(options.rounds, 3) if large else options.rounds):
+        for position in positions:
+            copy = copy_bandwidth(options.device)
+            for entry in entered:
+                if entry.name == "naive" and (batch > 1 or (large and (position > 256 or number > 0))):
+                    continue  # minutes, which say nothing new
+                answer = entry.ask(position, FEW if large and (batch > 1 or entry.name == "naive") else STEPS)
+                answer |= {"copy": copy, "step": statistics.median(answer["seconds"])}
+                found.setdefault((entry.name, position), []).append(answer)
+    for entry in entered:
+        entry.close()
+
+    def middle(values) -> float:
+        return float(f"{statistics.median(values):.3g}")
+
+    rows = []
+    for (name, position), runs in found.items():
+        first, base = found[name, positions[0]], found[options.contestants[0], position]
+        rows.append(
+            {
+                "shape": shape, "batch": batch, "position": position, "contestant": name,
+                "milliseconds": middle(1000 * run["step"] for run in runs),
+                "tokens_per_second": middle(batch / run["step"] for run in runs),
+                "times_as_long_as_ours": middle(r["step"] / o["step"] for r, o in zip(runs, base, strict=False)),
+                "times_as_long_as_at_the_first": middle(
+                    r["step"] / f["step"] for r, f in zip(runs, first, strict=False)
+                ),
+                "share_of_copy_bandwidth": middle(weights / run["step"] / run["copy"] for run in runs),
+                "peak_mb": round(max(run["peak_mb"] for run in runs)), "rounds": len(runs),
+            }
+        )  # fmt: skip
+        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    return rows
+
+
+def _meta(config):
     import torch
 
-    with torch.no_grad():
-        embedding[-1] = 0  # a logit of 0, among others that are drawn around 0: never the largest
+    from gpt2course.model import GPT2
+
+    with torch.device("meta"):
+        return GPT2(config)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--shapes", nargs="+", default=["mini", "gpt2"])
-    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        contestant, shape, batch, lengths = options.child
-        print(json.dumps(measure(contestant, shape, int(batch), json.loads(lengths))))
-        return
-
-    from gpt2course.config import SIZES
-
-    rows = []
-    for shape in options.shapes:
-        for batch in (1, 8):
-            lengths = [32, 256, SIZES[shape].n_positions - 24]
-            found: dict[str, list[dict]] = {name: [] for name in CONTESTANTS}
-            for _ in range(options.rounds):
-                for name in CONTESTANTS:
-                    # the naive loop takes minutes at full length, which says nothing new
-                    wanted = lengths[:2] if name == "naive" else lengths
-                    if name == "naive" and (shape != "mini" or batch != 1):
-                        wanted = lengths[:1]
-                    child = [sys.executable, __file__, "--child", name, shape, str(batch), json.dumps(wanted)]
-                    done = subprocess.run(child, capture_output=True, text=True)
-                    if done.returncode:
-                        sys.exit(f"{name} failed on {shape}, batch {batch}:\n{done.stderr[-2000:]}")
-                    found[name].append(json.loads(done.stdout.splitlines()[-1]))
-            for name in CONTESTANTS:
-                for n in found[name][0]["rates"]:
-                    rates = [run["rates"][n] for run in found[name]]
-                    ratios = [
-                        ours["rates"][n] / run["rates"][n] for ours, run in zip(found["ours"], found[name], strict=True)
-                    ]
-                    rows.append(
-                        {
-                            "shape": shape, "batch": batch, "new_tokens": int(n), "contestant": name,
-                            "tokens_per_second": round(statistics.median(rates), 1),
-                            "ours_is_times_as_fast": round(statistics.median(ratios), 2),
-                            "peak_mb": round(statistics.median(run["peak_mb"] for run in found[name])),
-                        }
-                    )  # fmt: skip
-                    print(json.dumps(rows[-1]), flush=True)
-    if options.output:
-        options.output.write_text(json.dumps({"machine": machine(options), "rows": rows}, indent=1) + "\n")
-
-
-def machine(options: argparse.Namespace) -> dict:
-    """What a reader has to know to judge the numbers."""
     import torch
 
-    def of(package: str) -> str:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            return "not installed"
-
-    return {
-        "command": "python benchmarks/generation.py",
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, help="a file; without it, the result is printed")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--shapes", nargs="+", choices=("tiny", *SIZES), default=["mini", "gpt2"])
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
+    parser.add_argument("--contestants", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS)[:4])
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
+    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        name, shape, batch, device, dtype = options.child
+        return child(name, shape, int(batch), device, dtype)
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    rows = [row for shape in options.shapes for batch in options.batches for row in compare(shape, batch, options)]
+    result = {
+        "command": " ".join(["python benchmarks/generation.py", *sys.argv[1:]]),
+        "machine": measurements.machine("transformers", "llms-from-scratch"),
+        "device": options.device,
+        "dtype": options.dtype,
         "rounds": options.rounds,
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "versions": {name: of(name) for name in ("torch", "transformers", "llms-from-scratch")},
+        "tokens_a_round": {"as a rule": STEPS - 1, "a large model in a batch, or naive": FEW - 1},
+        "minutes": round((time.perf_counter() - started) / 60, 1),
+        "rows": rows,
     }
+    text = json.dumps(result, indent=1) + "\n"
+    if options.output:
+        options.output.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
 
 
 if __name__ == "__main__":

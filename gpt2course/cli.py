@@ -9,7 +9,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import NoReturn
@@ -57,9 +57,20 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check this machine: versions, checkpoint, data, speed")
     doctor.set_defaults(run=_doctor)
 
-    generate = commands.add_parser("generate", help="continue a text")
+    generate = commands.add_parser(
+        "generate",
+        help="continue a text",
+        description="Continue a text: with the most probable token each time, or by chance when an option asks for it.",
+    )
     generate.add_argument("prompt")
     generate.add_argument("--max-new-tokens", type=int, default=40, metavar="N")
+    generate.add_argument("--temperature", type=float, metavar="T", help="draw; below 1 safer, above 1 wilder")
+    generate.add_argument("--top-k", type=int, metavar="K", help="draw from the K most probable tokens")
+    generate.add_argument("--top-p", type=float, metavar="P", help="draw from the most probable tokens that make up P")
+    generate.add_argument("--min-p", type=float, metavar="P", help="draw from tokens P times as probable as the best")
+    generate.add_argument("--repetition-penalty", type=float, metavar="R", help="above 1: avoid what was there before")
+    generate.add_argument("--seed", type=int, metavar="N", help="draw; the same seed gives the same text")
+    generate.add_argument("--stop", action="append", default=[], metavar="TEXT", help="end before TEXT; repeatable")
     generate.set_defaults(run=_generate)
 
     pretrain = commands.add_parser("pretrain", help="make the mini checkpoint again, from random weights")
@@ -108,25 +119,57 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _generate(options: argparse.Namespace) -> int:
-    from gpt2course.checkpoints import load_checkpoint, load_tokenizer
-    from gpt2course.generate import stream_tokens
+    import torch
 
+    from gpt2course.checkpoints import load_checkpoint, load_tokenizer
+    from gpt2course.generate import stream_tokens, text_pieces
+    from gpt2course.sampling import Greedy, sampler
+
+    names = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    strategy = sampler(**given)
+    if options.seed is None and not given.keys() - {"repetition_penalty"}:
+        strategy = Greedy(*strategy.filters)
+    if options.seed is not None and not 0 <= options.seed < 2**63:
+        raise ValueError(f"seed is {options.seed}; it must lie between 0 and {2**63 - 1}")
+    generator = None if options.seed is None else torch.Generator().manual_seed(options.seed)
     tokenizer = load_tokenizer(options.checkpoint)
     model = load_checkpoint(options.checkpoint)
     prompt = tokenizer.encode(options.prompt, verbose=False)  # its warning of a long text is not for our readers
+    new: list[int] = []
+
+    def tokens() -> Iterator[int]:
+        for token in stream_tokens(model, prompt, options.max_new_tokens, strategy=strategy, generator=generator):
+            new.append(token)
+            yield token
+
     started = time.perf_counter()
-    new = list(stream_tokens(model, prompt, options.max_new_tokens))
+    pieces = text_pieces(tokens(), tokenizer, options.stop)
+    if not options.json:
+        _print_as_it_comes(options.prompt, pieces)
+        return 0
+    text = "".join(pieces)
     seconds = time.perf_counter() - started
-    text = tokenizer.decode(new, skip_special_tokens=True)
-    if options.json:
-        ended = "eos" if new[-1] == model.config.eos_token_id else "length"
-        _print_json(
-            prompt=options.prompt, text=text, prompt_ids=prompt, new_ids=new, stopped_by=ended,
-            tokens_per_second=round(len(new) / seconds, 1),
-        )  # fmt: skip
-    else:
-        print(options.prompt + text)
+    whole = tokenizer.decode(new, skip_special_tokens=True)
+    ended = "eos" if new[-1] == model.config.eos_token_id else "length"
+    _print_json(
+        prompt=options.prompt, text=text, prompt_ids=prompt, new_ids=new,
+        stopped_by="stop" if any(stop in whole for stop in options.stop) else ended,
+        tokens_per_second=round(len(new) / seconds, 1),
+    )  # fmt: skip
     return 0
+
+
+def _print_as_it_comes(prompt: str, pieces: Iterator[str]) -> None:
+    """Show the prompt once the first piece is there, so that a refusal shows nothing; end the line in any case."""
+    piece = next(pieces, "")
+    print(prompt, end="")
+    try:
+        while piece:
+            print(piece, end="", flush=True)
+            piece = next(pieces, "")
+    finally:
+        print(flush=True)
 
 
 def _doctor(options: argparse.Namespace) -> int:

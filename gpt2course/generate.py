@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from gpt2course.cache import KVCache
+from gpt2course.decode import one_token
 from gpt2course.model import GPT2, causal_mask
 from gpt2course.sampling import Greedy, Sample
 
@@ -135,9 +136,10 @@ def _steps(
     if cache is None:
         cache = KVCache(config, B, length, model.wte.weight.dtype, model.device)
     mask, position_ids = _padding(prompts, T, length, model.device)
+    hidden, step = model.hidden, one_token(model)
     for t in range(T, length):
         start = cache.length
-        last = model.hidden(
+        last = hidden(
             ids[:, start:t],
             position_ids=None if position_ids is None else position_ids[:, start:t],
             mask=None if mask is None else mask[:, :, start:t, :t],
@@ -151,6 +153,7 @@ def _steps(
             )
         ids[:, t] = strategy(logits, ids[:, :t], generator)
         yield ids[:, t]
+        hidden = step  # the prompt is read: from here on one token at a time
 
 
 def check_prompts(prompts: Sequence[Sequence[int]], max_new_tokens: int, n_positions: int) -> None:
@@ -214,24 +217,34 @@ def stream_text(
 
     Chapter: generation.
     """
+    return text_pieces(stream_tokens(model, tokenizer.encode(prompt), max_new_tokens, **options), tokenizer, stop)
+
+
+def text_pieces(tokens: Iterable[int], tokenizer: PreTrainedTokenizerBase, stop: Sequence[str] = ()) -> Iterator[str]:
+    """What `stream_text` does with the tokens, wherever they come from. Arguments and errors as there."""
     if any(not text for text in stop):
         raise ValueError("a stop string is empty and would stop everything; leave it out")
     to_byte = {character: byte for byte, character in byte_characters().items()}
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     special, waiting = set(tokenizer.all_special_ids), ""
-    for token in stream_tokens(model, tokenizer.encode(prompt), max_new_tokens, **options):
-        if token not in special:
-            waiting += decoder.decode(bytes(to_byte[c] for c in tokenizer.convert_ids_to_tokens(token)))
-        found = [waiting.index(text) for text in stop if text in waiting]
-        if found:
-            waiting = waiting[: min(found)]
-            break
-        held = max((n for text in stop for n in range(1, len(text)) if waiting.endswith(text[:n])), default=0)
-        ready, waiting = waiting[: len(waiting) - held], waiting[len(waiting) - held :]
-        if ready:
-            yield ready
-    else:
-        waiting += decoder.decode(b"", final=True)
+    try:
+        for token in tokens:
+            if token not in special:
+                waiting += decoder.decode(bytes(to_byte[c] for c in tokenizer.convert_ids_to_tokens(token)))
+            found = [waiting.index(text) for text in stop if text in waiting]
+            if found:
+                waiting = waiting[: min(found)]
+                break
+            held = max((n for text in stop for n in range(1, len(text)) if waiting.endswith(text[:n])), default=0)
+            ready, waiting = waiting[: len(waiting) - held], waiting[len(waiting) - held :]
+            if ready:
+                yield ready
+        else:
+            waiting += decoder.decode(b"", final=True)
+    except NotFinite:
+        if waiting:
+            yield waiting  # what was held back for a stop string is part of the text all the same
+        raise
     if waiting:
         yield waiting
 

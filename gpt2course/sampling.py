@@ -10,6 +10,7 @@ Hugging Face's order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -39,8 +40,10 @@ class RepetitionPenalty:
     penalty: float
 
     def __post_init__(self) -> None:
-        if not self.penalty > 0:
-            raise ValueError(f"repetition_penalty is {self.penalty}; it must be above 0, and 1 changes nothing")
+        if not 0 < self.penalty < math.inf:
+            raise ValueError(
+                f"repetition_penalty is {self.penalty}; it must be a number above 0, and 1 changes nothing"
+            )
 
     def __call__(self, logits: Tensor, input_ids: Tensor) -> Tensor:
         seen = logits.gather(1, input_ids)
@@ -60,8 +63,10 @@ class Temperature:
     temperature: float
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ValueError(f"temperature is {self.temperature}; it must be above 0 (for 0, choose Greedy)")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(
+                f"temperature is {self.temperature}; it must be a number above 0 (for greedy, leave it out)"
+            )
 
     def __call__(self, logits: Tensor, input_ids: Tensor) -> Tensor:
         return logits / self.temperature
@@ -125,7 +130,7 @@ class MinP:
 
     def __post_init__(self) -> None:
         if not 0 < self.p <= 1:
-            raise ValueError(f"min_p is {self.p}; it must lie in (0, 1]")
+            raise ValueError(f"min_p is {self.p}; it must lie in (0, 1] (leave it out to keep every token)")
 
     def __call__(self, logits: Tensor, input_ids: Tensor) -> Tensor:
         probabilities = logits.softmax(dim=-1)

@@ -48,9 +48,10 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
             raise CheckpointError(
                 f"the checkpoint holds {name!r}, which GPT-2 does not have; is it another architecture?"
             )
-        tensor = tensor.detach().to(torch.float32, copy=True)  # a view would change, or crash, when the file does
+        # a copy, as a view would change, or crash, when the file does
+        tensor = tensor.detach().to(torch.float32, copy=True).contiguous()
         if TRANSPOSED.search(key) and tensor.dim() == 2:
-            tensor = tensor.t()
+            tensor = tensor.t()  # stays (in, out) in memory: the faster order for one token at a time
         if tensor.shape != expected[key].shape:
             raise CheckpointError(
                 f"{name!r} has shape {tuple(tensor.shape)} where config.json asks for {tuple(expected[key].shape)}"
@@ -59,7 +60,7 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
             raise CheckpointError(
                 f"{name!r} holds NaN or infinity; the training that made it broke down: use an earlier one"
             )
-        result[key] = tensor.contiguous()
+        result[key] = tensor
     missing = [key for key in expected if key not in result]
     if missing:
         raise CheckpointError(f"the checkpoint lacks {len(missing)} of {len(expected)} tensors, first {missing[0]!r}")

@@ -12,10 +12,12 @@ import torch
 from conftest import random_model, run_python
 from safetensors.torch import load_file, save_file
 
-from gpt2course import __version__, card, checkpoints, data, pretraining
+from gpt2course import __version__, card, checkpoints, cli, data, pretraining
 from gpt2course.cli import main
 from gpt2course.config import GPT2Config
+from gpt2course.generate import generate
 from gpt2course.pretraining import save_tokenizer, train_tokenizer
+from gpt2course.sampling import sampler
 from gpt2course.weights import write_model
 
 REVIEWS = {
@@ -67,6 +69,71 @@ def test_generate_json(capsys, folder):
     assert tokenizer.decode(answer["new_ids"], skip_special_tokens=True) == answer["text"]
 
 
+PROMPT = ["generate", "This movie was", "--max-new-tokens", "12"]
+
+
+def written(capsys, *options: str) -> str:
+    assert main([*PROMPT, *options]) == 0
+    return capsys.readouterr().out
+
+
+def test_it_is_greedy_unless_asked(capsys):
+    greedy = written(capsys)
+    assert written(capsys, "--top-k", "1") == greedy
+    assert written(capsys, "--repetition-penalty", "1") == greedy
+    assert written(capsys, "--repetition-penalty", "5") != greedy
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"temperature": 1.5}, {"top_k": 40}, {"top_p": 0.9}, {"min_p": 0.02}, {},
+        {"temperature": 0.9, "top_k": 50, "top_p": 0.95, "min_p": 0.01, "repetition_penalty": 1.2},
+    ],
+)  # fmt: skip
+def test_options_of_sampling_reach_the_sampler(capsys, options):
+    model, tokenizer = checkpoints.load_checkpoint("mini"), checkpoints.load_tokenizer("mini")
+    generator = torch.Generator().manual_seed(7)
+    ids = generate(model, tokenizer.encode("This movie was"), 12, strategy=sampler(**options), generator=generator)
+    arguments = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    expected = "This movie was" + tokenizer.decode(ids, skip_special_tokens=True) + "\n"
+    assert written(capsys, *arguments, "--seed", "7") == expected
+    assert written(capsys, *arguments, "--seed", "7") == expected
+
+
+def test_stop_strings_end_the_text(capsys):
+    whole = written(capsys)
+    assert written(capsys, "--stop", "never in this text") == whole
+    new = whole.removeprefix("This movie was").rstrip("\n")
+    stops = new[9:12], new[4:7]
+    cut = min(new.index(stop) for stop in stops)
+    assert written(capsys, "--stop", stops[0], "--stop", stops[1]) == "This movie was" + new[:cut] + "\n"
+    answer = json.loads(written(capsys, "--json", "--stop", stops[0], "--stop", stops[1]))
+    assert (answer["text"], answer["stopped_by"]) == (new[:cut], "stop")
+
+
+def test_text_appears_as_it_comes(monkeypatch):
+    """Each piece is handed to the terminal at once, and a broken model does not take back what stands there."""
+    shown = []
+
+    class Terminal:
+        def write(self, text):
+            shown.append(text)
+
+        def flush(self):
+            shown.append("(now)")
+
+    def pieces():
+        yield " one"
+        yield " two"
+        raise ValueError("the logits at position 5 are not finite")
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    with pytest.raises(ValueError, match="not finite"):
+        cli._print_as_it_comes("zero", pieces())
+    assert [text for text in shown if text] == ["zero", " one", "(now)", " two", "(now)", "\n", "(now)"]
+
+
 def test_doctor(capsys):
     assert main(["doctor", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -93,6 +160,16 @@ def test_as_a_process():
         (["generate", "a", "--max-new-tokens", "0"], "max_new_tokens is 0; ask for at least 1"),
         (["generate", "a", "--max-new-tokens", "many"], "invalid int value: 'many'; see gpt2course generate --help"),
         (["generate"], "the following arguments are required: prompt"),
+        (["generate", "a", "--temperature", "0"], "temperature is 0.0; it must be a number above 0"),
+        (["generate", "a", "--temperature", "nan"], "temperature is nan"),
+        (["generate", "a", "--temperature", "warm"], "argument --temperature: invalid float value: 'warm'"),
+        (["generate", "a", "--top-k", "0"], "top_k is 0; it must be at least 1 (leave it out"),
+        (["generate", "a", "--top-p", "1.5"], "top_p is 1.5; it must lie in (0, 1], and 1 keeps every token"),
+        (["generate", "a", "--min-p", "0"], "min_p is 0.0; it must lie in (0, 1] (leave it out"),
+        (["generate", "a", "--repetition-penalty", "-1"], "repetition_penalty is -1.0; it must be a number above 0"),
+        (["generate", "a", "--seed", "-1"], "seed is -1; it must lie between 0 and"),
+        (["generate", "a", "--seed", str(2**63)], "it must lie between 0 and"),
+        (["generate", "a", "--stop", ""], "a stop string is empty and would stop everything; leave it out"),
         (["generate", "a", "--checkpoint", "gpt2-medum"], "did you mean 'gpt2-medium'?"),
         (["generate", "a", "--checkpoint", "./nowhere"], "nowhere/config.json does not exist"),
         (["doctor", "--checkpoint", "minni"], "did you mean 'mini'?"),

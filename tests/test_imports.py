@@ -13,9 +13,10 @@ import gpt2course
 
 # A module imports only from those before it.
 ORDER = [
-    "config", "cache", "model", "weights", "settings", "measurements", "checkpoints", "sampling", "generate",
-    "compiled", "beam", "loss", "packing", "muon", "runs", "training", "data", "jokes", "pretraining", "card",
-    "metrics", "classify", "evaluation", "interpret", "notebook", "plots", "widgets", "exercises", "cli", "__main__",
+    "config", "cache", "model", "decode", "weights", "settings", "measurements", "checkpoints", "sampling",
+    "generate", "compiled", "beam", "loss", "packing", "muon", "runs", "training", "data", "jokes", "pretraining",
+    "card", "metrics", "classify", "evaluation", "interpret", "notebook", "plots", "widgets", "exercises", "cli",
+    "__main__",
 ]  # fmt: skip
 MAY_IMPORT = {  # inside functions only, as these take seconds to import
     "transformers": {"weights", "checkpoints", "classify", "exercises"},

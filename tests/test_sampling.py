@@ -85,14 +85,17 @@ def test_filters_are_values():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Temperature(0), "temperature is 0; it must be above 0"),
+        (lambda: Temperature(0), "temperature is 0; it must be a number above 0"),
         (lambda: Temperature(-1.0), "temperature is -1.0"),
         (lambda: Temperature(float("nan")), "temperature is nan"),
+        (lambda: Temperature(float("inf")), "temperature is inf"),
+        (lambda: RepetitionPenalty(float("inf")), "repetition_penalty is inf"),
+        (lambda: MinP(1.5), "min_p is 1.5"),
         (lambda: TopK(0), "top_k is 0; it must be at least 1"),
         (lambda: TopP(0.0), r"top_p is 0.0; it must lie in \(0, 1\]"),
         (lambda: TopP(1.1), "top_p is 1.1"),
         (lambda: MinP(0), r"min_p is 0; it must lie in \(0, 1\]"),
-        (lambda: RepetitionPenalty(0), "repetition_penalty is 0; it must be above 0"),
+        (lambda: RepetitionPenalty(0), "repetition_penalty is 0; it must be a number above 0"),
         (lambda: sampler(temperature=0.0), "temperature is 0.0"),
     ],
 )
