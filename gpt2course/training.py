@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from gpt2course.config import GPT2Config
 from gpt2course.generate import generate
-from gpt2course.loss import cross_entropy, shift
+from gpt2course.loss import IGNORE_INDEX, cross_entropy
 from gpt2course.model import GPT2
 from gpt2course.packing import Packed, document_mask
 from gpt2course.runs import CtrlC, Log, LossNotFinite, in_processes, read_state, save_atomically, seed_step
@@ -118,7 +119,10 @@ def next_token_nats(
             if mask is not None and inner.config._attn_implementation == "eager":  # it adds the mask to the scores
                 mask = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, torch.finfo(torch.float32).min)
             logits = model(batch.input_ids, attention_mask=mask, use_cache=False, **masks).logits
-    return cross_entropy(*shift(logits, batch.labels), reduction="sum")
+    # not the rows of the logits but the labels move by one, with nothing to predict at the end: it saves a copy of the
+    # logits on the way there, and one on the way back
+    targets = F.pad(batch.labels[:, 1:], (0, 1), value=IGNORE_INDEX)
+    return cross_entropy(logits, targets, reduction="sum")
 
 
 @dataclass(frozen=True)
@@ -464,7 +468,7 @@ class _Run:
         self.model = copy.deepcopy(model).to(self.accelerator.device)
         self.settings = _settings(config, self.model, train, validation)
         groups = parameter_groups(self.model, config.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=self.accelerator.device.type == "cuda")
+        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, fused=True)
         self.scaler = torch.amp.GradScaler(self.accelerator.device.type, enabled=config.precision == "fp16")
         self.total_steps = config.total_steps(len(train))
         self.step, self.tokens, self.seconds = 0, 0, 0.0
