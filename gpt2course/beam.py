@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from gpt2course.cache import KVCache
-from gpt2course.generate import check_prompts
+from gpt2course.generate import check_finite, check_prompts
 from gpt2course.model import GPT2
 
 
@@ -53,7 +53,7 @@ def beam_search(
         at most num_beams texts, the best first.
 
     Raises:
-        ValueError: fewer than one beam, more beams than tokens, and as `stream_tokens`.
+        ValueError: fewer than one beam, more beams than half the tokens, and as `stream_tokens`.
 
     Source: transformers' generate(num_beams=...). Chapter: sampling.
     """
@@ -73,6 +73,7 @@ def beam_search(
 
     for new in range(1, length - len(prompt) + 1):  # tokens a text has after this step
         logits = model.head(model.hidden(fresh, cache=cache)[:, -1])
+        check_finite(logits, len(prompt) + new - 1)
         totals = logits.log_softmax(dim=-1) + scores[:, None]
         best, flat = totals.flatten().topk(2 * num_beams)
         parents, tokens = (flat // config.vocab_size).tolist(), (flat % config.vocab_size).tolist()

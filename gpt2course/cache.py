@@ -38,7 +38,7 @@ class KVCache:
             raise ValueError(f"max_length is {max_length}; the model reads 1 to {config.n_positions} tokens")
         shape = (config.n_layer, 2, batch_size, config.n_head, max_length, config.head_size)
         self._store = torch.zeros(shape, dtype=dtype, device=device)
-        self._layers = [(layer[0], layer[1]) for layer in self._store]  # keys and values, views of the store
+        self.layers = [(layer[0], layer[1]) for layer in self._store]  # keys and values, views of the store
         self.length = 0
 
     @property
@@ -61,7 +61,7 @@ class KVCache:
             raise ValueError(
                 f"{end} tokens do not fit in a cache of {self.max_length}; shorten the text or make a larger cache"
             )
-        keys, values = self._layers[layer]
+        keys, values = self.layers[layer]
         keys[:, :, self.length : end] = k
         values[:, :, self.length : end] = v
         return keys[:, :, :end], values[:, :, :end]

@@ -146,11 +146,7 @@ def _steps(
             cache=cache,
         )[:, -1]  # (B, C): only the last row predicts something new
         logits = model.head(last)  # (B, V)
-        if not math.isfinite(logits.sum().item()):
-            raise NotFinite(
-                f"the logits at position {t} are not finite: the weights or the dtype are broken; load the checkpoint "
-                "again in float32 (the chapter on failed runs shows how this happens)"
-            )
+        check_finite(logits, t)
         ids[:, t] = strategy(logits, ids[:, :t], generator)
         yield ids[:, t]
         hidden = step  # the prompt is read: from here on one token at a time
@@ -173,6 +169,15 @@ def check_prompts(prompts: Sequence[Sequence[int]], max_new_tokens: int, n_posit
             )
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens is {max_new_tokens}; ask for at least 1")
+
+
+def check_finite(logits: Tensor, position: int) -> None:
+    """Refuse NaN and infinity, of which argmax would make a token without a word."""
+    if not math.isfinite(logits.sum().item()):
+        raise NotFinite(
+            f"the logits at position {position} are not finite: the weights or the dtype are broken; load the "
+            "checkpoint again in float32 (the chapter on failed runs shows how this happens)"
+        )
 
 
 def _padding(

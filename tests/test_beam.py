@@ -57,8 +57,17 @@ def test_more_beams_find_no_less_probable_text():
         ([1], 1000, 5, "num_beams is 1000"),
         ([1], 2, 0, "max_new_tokens is 0"),
         ([1] * 32, 2, 5, "use at most 31"),
+        ([61], 2, 5, r"input_ids holds \[61\] outside"),
     ],
 )
 def test_bad_input(prompt, num_beams, new, says):
     with pytest.raises(ValueError, match=says):
         beam_search(random_model(), prompt, num_beams, new)
+
+
+def test_broken_weights():
+    model = random_model()
+    with torch.no_grad():
+        model.wpe.weight[4] = torch.nan
+    with pytest.raises(ValueError, match="the logits at position 5 are not finite"):
+        beam_search(model, [1, 2, 3], 2, 8)

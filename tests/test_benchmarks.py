@@ -24,10 +24,14 @@ def generation():
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-@pytest.mark.parametrize("contestant", ["ours", "transformers", "llms-from-scratch", "naive"])
+@pytest.mark.parametrize("contestant", ["ours", "transformers", "llms-from-scratch", "naive", "compiled"])
 def test_a_contestant_says_how_long_each_token_took(generation, capsys, monkeypatch, contestant, batch):
     if contestant == "llms-from-scratch":
         pytest.importorskip("llms_from_scratch.kv_cache.gpt2", reason="pip install --no-deps llms-from-scratch")
+    if contestant == "compiled" and batch > 1:
+        with pytest.raises(SystemExit, match="one text at a time; pass --batches 1"):
+            generation.child(contestant, "tiny", batch, "cpu", "float32")
+        return
     monkeypatch.setattr(sys, "stdin", io.StringIO("5 3\n40 4\n"))
     generation.child(contestant, "tiny", batch, "cpu", "float32")
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

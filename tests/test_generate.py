@@ -10,7 +10,7 @@ from conftest import TINY, random_ids, random_model, twins
 
 from gpt2course.cache import KVCache
 from gpt2course.checkpoints import load_checkpoint, load_tokenizer
-from gpt2course.generate import generate, generate_batch, stream_text, stream_tokens
+from gpt2course.generate import NotFinite, generate, generate_batch, stream_text, stream_tokens, text_pieces
 from gpt2course.sampling import sampler
 
 
@@ -124,6 +124,46 @@ def test_a_stop_string_ends_the_text_wherever_tokens_cut_it():
         next(stream_text(model, tokenizer, "This movie was", 30, stop=[""]))
 
 
-def test_an_empty_prompt_in_a_batch_is_named():
-    with pytest.raises(ValueError, match="prompt 1 is empty"):
-        generate_batch(random_model(), [[1], []], 5)
+@pytest.mark.parametrize(
+    ("prompts", "max_new_tokens", "says"),
+    [
+        ([[1], []], 5, "prompt 1 is empty; start with some text"),
+        ([[1], [2], [1] * 32], 5, "prompt 2 has 32 tokens and the model 32 positions.*use at most 31"),
+        ([], 5, "there are no prompts; pass at least one"),
+        ([[1], [2]], 0, "max_new_tokens is 0; ask for at least 1"),
+        ([[1], [61]], 5, r"input_ids holds \[61\] outside"),
+    ],
+)
+def test_bad_input_in_a_batch(prompts, max_new_tokens, says):
+    with pytest.raises(ValueError, match=says):
+        generate_batch(random_model(), prompts, max_new_tokens)
+
+
+def broken_from(position):
+    """A model that breaks once it reads the token at this position."""
+    model = random_model()
+    with torch.no_grad():
+        model.wpe.weight[position] = torch.nan
+    return model
+
+
+def test_logits_that_are_not_finite_keep_the_text_so_far():
+    written = []
+    with pytest.raises(NotFinite, match=r"the logits at position 7 are not finite.*the chapter on failed runs"):
+        written.extend(stream_tokens(broken_from(6), [1, 2, 3], 20, stop_ids=()))
+    assert written == generate(random_model(), [1, 2, 3], 4, stop_ids=())
+    with pytest.raises(NotFinite, match="the logits at position 7"):
+        generate_batch(broken_from(6), [[1, 2, 3], [4, 5]], 20)
+
+
+def test_text_that_waits_for_a_stop_string_is_kept_too():
+    tokenizer = load_tokenizer("mini")
+
+    def tokens():
+        yield from tokenizer.encode(" a good film")
+        raise NotFinite("the logits at position 5 are not finite")
+
+    pieces = []
+    with pytest.raises(NotFinite):
+        pieces.extend(text_pieces(tokens(), tokenizer, stop=["film festival"]))
+    assert "".join(pieces) == " a good film"
