@@ -137,10 +137,13 @@ def bars(names: Sequence[str], shares: Sequence[float], caption: str = "") -> st
     """
     rows = [
         f"<tr><th>{html.escape(name.replace(' ', '·').replace(chr(10), '↵'))}</th>"
-        f'<td><i style="width:{100 * share:.1f}%"></i></td><td>{100 * share:.1f} %</td></tr>'
+        # a notebook elsewhere does not have the book's style sheet: what makes it a bar stands here
+        f'<td style="width:99%"><i style="background:#3d85c6;display:block;height:0.9rem;min-width:1px;'
+        f'width:{100 * share:.1f}%"></i></td><td style="white-space:nowrap">{100 * share:.1f} %</td></tr>'
         for name, share in zip(names, shares, strict=True)
     ]
-    return f'<table class="course-bars"><caption>{html.escape(caption)}</caption>{"".join(rows)}</table>'
+    head = f"<caption>{html.escape(caption)}</caption>"
+    return f'<table class="course-bars" style="width:100%">{head}{"".join(rows)}</table>'
 
 
 DEAREST = 10.0  # nats from which on a token has the full colour: about one chance in 22,000
