@@ -81,12 +81,13 @@ def more_positions(model, n_positions: int) -> None:
 
 def measure(contestant: str, shape: str, device: str, folder: Path, n_reviews: int, held_out: int, seed: int) -> dict:
     """Train once over n_reviews; the rate, the share of real tokens, and each held-out review's loss, if any."""
-    from datasets import Dataset
+    from datasets import Dataset, disable_progress_bars
     from transformers import TrainerCallback
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    disable_progress_bars()
     found = json.loads((folder / "reviews.json").read_text())
     rows, labels = found["rows"], found["labels"]
     trainer = {"course": course, "article": article}[contestant](
