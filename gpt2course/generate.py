@@ -176,7 +176,7 @@ def check_finite(logits: Tensor, position: int) -> None:
     if not math.isfinite(logits.sum().item()):
         raise NotFinite(
             f"the logits at position {position} are not finite: the weights or the dtype are broken; load the "
-            "checkpoint again in float32 (the chapter on failed runs shows how this happens)"
+            'checkpoint again in float32 (the page "The failed-run clinic" shows how this happens)'
         )
 
 
