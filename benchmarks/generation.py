@@ -5,10 +5,12 @@
 
 All choose greedily, with random weights of the same shape, and never stop early. A measurement fills the cache with
 `position` tokens (which ones does not change the cost), writes some more, and takes the median over their times; the
-naive loop reads a text of that length each time. On the CPU all use one thread, and times are processor time: on an
-idle machine that is the time that passes, on a busy one it leaves out waiting for others. Each contestant is a
-process of its own, so that its peak memory is its own. They take turns, and ratios are medians over rounds, of times
-that stand side by side. LLMs-from-scratch comes with: pip install --no-deps llms-from-scratch.
+naive loop and LLMs-from-scratch (its chapter 4; version 1.0.19's variant with a cache never reads the cache) read a
+text of that length each time. `products` is the floor: one token's matrix products and nothing else. On the CPU all
+use one thread, and times are processor time: on an idle machine that is the time that passes, on a busy one it leaves
+out waiting for others. Each contestant is a process of its own, so that its peak memory is its own. They take turns,
+and ratios are medians over rounds, of times that stand side by side. LLMs-from-scratch comes with: pip install --no-
+deps llms-from-scratch.
 """
 
 from __future__ import annotations
@@ -148,9 +150,7 @@ def transformers(config, batch, device, dtype):
 
 
 def llms_from_scratch(config, batch, device, dtype):
-    import torch
-    from llms_from_scratch.kv_cache.gpt2 import GPTModel
-    from llms_from_scratch.kv_cache.utils import KVCache
+    from llms_from_scratch.ch04 import GPTModel
 
     model = GPTModel(
         {
@@ -158,32 +158,40 @@ def llms_from_scratch(config, batch, device, dtype):
             "n_heads": config.n_head, "n_layers": config.n_layer, "drop_rate": 0.0, "qkv_bias": True,
         }
     ).to(device, dtype).eval()  # fmt: skip
-
-    def loop(position):  # as their generate_text_simple_stream, which cannot go on from a cache
-        cache = KVCache(n_layers=config.n_layer)
-        for layer, (keys, values) in enumerate(filled(config, batch, position, device, dtype)):
-            cache.update(layer, (keys, values))
-        model.current_pos = position
-        token = torch.zeros(batch, 1, dtype=torch.long, device=device)
-        while True:
-            token = model(token, cache=cache)[:, -1].argmax(dim=-1, keepdim=True)
-            yield token
-
-    return lambda position, steps: moments_of(loop(position), steps)
+    return lambda position, steps: moments_of(whole_texts(model, config, batch, position, device), steps)
 
 
 def naive(config, batch, device, dtype):
+    model = our_model(config, device, dtype)
+    return lambda position, steps: moments_of(whole_texts(model, config, batch, position, device), steps)
+
+
+def whole_texts(model, config, batch, position, device):
+    """The loop without a cache: read everything, take the best token, again."""
     import torch
 
+    ids = torch.randint(config.vocab_size - 1, (batch, position + 1), device=device)
+    while True:
+        ids = torch.cat([ids, model(ids)[:, -1].argmax(-1, keepdim=True)], dim=1)
+        yield ids
+
+
+def products(config, batch, device, dtype):
+    import torch
+    import torch.nn.functional as F
+
     model = our_model(config, device, dtype)
+    matrices = [(m.weight, m.bias) for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    matrices.append((model.wte.weight, None))
+    inputs = {n: torch.randn(batch, n, device=device, dtype=dtype) for n in (config.n_embd, 4 * config.n_embd)}
 
-    def loop(position):
-        ids = torch.randint(config.vocab_size - 1, (batch, position + 1), device=device)
+    def loop():
         while True:
-            ids = torch.cat([ids, model(ids)[:, -1].argmax(-1, keepdim=True)], dim=1)
-            yield ids
+            for weight, bias in matrices:
+                out = F.linear(inputs[weight.size(1)], weight, bias)
+            yield out.argmax(dim=-1).tolist()
 
-    return lambda position, steps: moments_of(loop(position), steps)
+    return lambda position, steps: moments_of(loop(), steps)
 
 
 def compiled(config, batch, device, dtype):
@@ -200,9 +208,10 @@ def compiled(config, batch, device, dtype):
 
 
 CONTESTANTS = {
-    "ours": ours, "transformers": transformers, "llms-from-scratch": llms_from_scratch, "naive": naive,
-    "compiled": compiled,
+    "ours": ours, "transformers": transformers, "products": products, "naive": naive,
+    "llms-from-scratch": llms_from_scratch, "compiled": compiled,
 }  # fmt: skip
+WITHOUT_CACHE = ("naive", "llms-from-scratch")
 
 
 class Process:
@@ -233,7 +242,8 @@ def compare(shape: str, batch: int, options: argparse.Namespace) -> list[dict]:
     config = TINY if shape == "tiny" else SIZES[shape]
     positions = [n for n in (32, 256, 1000) if n < config.n_positions - 24] + [config.n_positions - 24]
     weights = sum(p.numel() for p in _meta(config).parameters()) * (4 if options.dtype == "float32" else 2)
-    entered = [Process(name, shape, batch, options) for name in options.contestants]
+    names = [name for name in options.contestants if name not in WITHOUT_CACHE or batch == 1]
+    entered = [Process(name, shape, batch, options) for name in names]
     found: dict[tuple[str, int], list[dict]] = {}
     for entry in entered:
         entry.ask(positions[0], 2)  # the first call pays for memory and kernels
@@ -242,9 +252,10 @@ def compare(shape: str, batch: int, options: argparse.Namespace) -> list[dict]:
         for position in positions:
             copy = copy_bandwidth(options.device)
             for entry in entered:
-                if entry.name == "naive" and (batch > 1 or (large and (position > 256 or number > 0))):
-                    continue  # minutes, which say nothing new
-                answer = entry.ask(position, FEW if large and (batch > 1 or entry.name == "naive") else STEPS)
+                slow = entry.name in WITHOUT_CACHE
+                if slow and large and (position > 256 or number > 0):
+                    continue  # minutes, which say nothing new; for the same reason not in batches
+                answer = entry.ask(position, FEW if slow or (large and batch > 1) else STEPS)
                 answer |= {"copy": copy, "step": statistics.median(answer["seconds"])}
                 found.setdefault((entry.name, position), []).append(answer)
     for entry in entered:
@@ -255,7 +266,7 @@ def compare(shape: str, batch: int, options: argparse.Namespace) -> list[dict]:
 
     rows = []
     for (name, position), runs in found.items():
-        first, base = found[name, positions[0]], found[options.contestants[0], position]
+        first, base = found[name, positions[0]], found[names[0], position]
         rows.append(
             {
                 "shape": shape, "batch": batch, "position": position, "contestant": name,
@@ -290,7 +301,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--shapes", nargs="+", choices=("tiny", *SIZES), default=["mini", "gpt2"])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
-    parser.add_argument("--contestants", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS)[:4])
+    parser.add_argument("--contestants", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS)[:5])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
@@ -307,7 +318,7 @@ def main() -> None:
         "device": options.device,
         "dtype": options.dtype,
         "rounds": options.rounds,
-        "tokens_a_round": {"as a rule": STEPS - 1, "a large model in a batch, or naive": FEW - 1},
+        "tokens_a_round": {"as a rule": STEPS - 1, "a large model in a batch, or without a cache": FEW - 1},
         "minutes": round((time.perf_counter() - started) / 60, 1),
         "rows": rows,
     }

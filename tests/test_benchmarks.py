@@ -24,10 +24,10 @@ def generation():
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-@pytest.mark.parametrize("contestant", ["ours", "transformers", "llms-from-scratch", "naive", "compiled"])
+@pytest.mark.parametrize("contestant", ["ours", "transformers", "llms-from-scratch", "products", "naive", "compiled"])
 def test_a_contestant_says_how_long_each_token_took(generation, capsys, monkeypatch, contestant, batch):
     if contestant == "llms-from-scratch":
-        pytest.importorskip("llms_from_scratch.kv_cache.gpt2", reason="pip install --no-deps llms-from-scratch")
+        pytest.importorskip("llms_from_scratch.ch04", reason="pip install --no-deps llms-from-scratch")
     if contestant == "compiled" and batch > 1:
         with pytest.raises(SystemExit, match="one text at a time; pass --batches 1"):
             generation.child(contestant, "tiny", batch, "cpu", "float32")
@@ -61,7 +61,7 @@ def test_rows_compare_what_stands_side_by_side(generation, monkeypatch):
     result = json.loads(written[True])
     assert result["command"] == "python benchmarks/generation.py --shapes tiny --batches 1 --rounds 2"
     rows = {(row["contestant"], row["position"]): row for row in result["rows"]}
-    assert set(rows) == {(name, p) for name in list(generation.CONTESTANTS)[:4] for p in (32, 40)}
+    assert set(rows) == {(name, p) for name in list(generation.CONTESTANTS)[:5] for p in (32, 40)}
     theirs = rows["transformers", 40]
     assert (theirs["milliseconds"], theirs["tokens_per_second"]) == (40.0, 25.0)
     assert (theirs["times_as_long_as_ours"], theirs["times_as_long_as_at_the_first"]) == (4.0, 2.0)
