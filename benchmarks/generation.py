@@ -1,7 +1,8 @@
-"""What the next token costs: our loop against transformers' generate, LLMs-from-scratch, and the naive loop.
+r"""What the next token costs: our loop against transformers' generate, LLMs-from-scratch, and the naive loop.
 
     python benchmarks/generation.py --output gpt2course/measurements/generation-cpu.json
-    python benchmarks/generation.py --device cuda --shapes gpt2-xl --dtype bfloat16 --contestants ours compiled
+    python benchmarks/generation.py --device cuda --shapes gpt2-xl --dtype bfloat16 --contestants ours compiled \
+        --batches 1
 
 All choose greedily, with random weights of the same shape, and never stop early. A measurement fills the cache with
 `position` tokens (which ones does not change the cost), writes some more, and takes the median over their times; the
@@ -9,8 +10,8 @@ naive loop and LLMs-from-scratch (its chapter 4; version 1.0.19's variant with a
 text of that length each time. `products` is the floor: one token's matrix products and nothing else. On the CPU all
 use one thread, and times are processor time: on an idle machine that is the time that passes, on a busy one it leaves
 out waiting for others. Each contestant is a process of its own, so that its peak memory is its own. They take turns,
-and ratios are medians over rounds, of times that stand side by side. LLMs-from-scratch comes with: pip install --no-
-deps llms-from-scratch.
+and ratios are medians over rounds, of times that stand side by side. LLMs-from-scratch comes with:
+pip install --no-deps llms-from-scratch.
 """
 
 from __future__ import annotations

@@ -219,6 +219,16 @@ def test_controls_work_without_a_kernel(visit, width):
     assert explorer.locator("output").first.inner_text() == "0.25"
     assert "4,096 of 4,096" in view.inner_text()
     assert box["x"] + box["width"] <= width
+
+    second = page.locator(".course-explore").nth(1)  # min-p and the repetition penalty
+    first_bar = second.locator(".course-explore-view td").nth(1)
+    before = float(first_bar.inner_text().split()[0])
+    second.get_by_label("repetition penalty").focus()
+    page.keyboard.press("End")
+    assert float(first_bar.inner_text().split()[0]) < before / 2  # a word that was read twice
+    second.get_by_label("min p").focus()
+    page.keyboard.press("Home")
+    assert "4,096 of" not in second.locator(".course-explore-view").inner_text()
     assert not visit.problems
 
 
