@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -69,7 +69,7 @@ class CompiledWriter:
     Source: the static cache of gpt-fast (PyTorch, 2023). Chapter: the KV cache.
     """
 
-    def __init__(self, model: GPT2, max_length: int | None = None, *, backend: str = "inductor") -> None:
+    def __init__(self, model: GPT2, max_length: int | None = None, *, backend: str | Callable = "inductor") -> None:
         positions = model.config.n_positions
         self.model, self.max_length = model, positions if max_length is None else max_length
         if not 2 <= self.max_length <= positions:
@@ -82,10 +82,11 @@ class CompiledWriter:
         if backend == "inductor":
             check_compiler(model.device.type)
         self.cache = StaticCache(model, self.max_length)
+        self._token = torch.zeros(1, 1, dtype=torch.long, device=model.device)  # one place, so that nothing changes
         graphs = "reduce-overhead" if backend == "inductor" and model.device.type == "cuda" else None
         self._step = torch.compile(self._one_step(), backend=backend, mode=graphs, fullgraph=True, dynamic=False)
 
-    def _one_step(self):
+    def _one_step(self) -> Callable[[Tensor], Tensor]:
         model, cache, hidden = self.model, self.cache, one_token(self.model)
         places = torch.arange(self.max_length, device=model.device)
 
@@ -116,7 +117,7 @@ class CompiledWriter:
         for t in range(len(prompt), length):
             self.cache.position.fill_(t - 1)
             torch.compiler.cudagraph_mark_step_begin()
-            logits = self._step(ids[:, t - 1 : t].clone())
+            logits = self._step(self._token.copy_(ids[:, t - 1 : t]))
             check_finite(logits, t)
             ids[:, t] = strategy(logits, ids[:, :t], generator)
             token = int(ids[0, t])

@@ -36,6 +36,19 @@ def test_it_writes_what_the_readable_loop_writes(writer, length):
     assert drawn[0] == drawn[1]
 
 
+def test_it_is_compiled_once_whatever_the_length():
+    compiled_graphs = []
+
+    def backend(graph, inputs):
+        compiled_graphs.append(graph)
+        return graph.forward
+
+    writer = CompiledWriter(MODEL, backend=backend)
+    for length, new in ((1, 3), (2, 9), (7, 4), (20, 40)):
+        assert list(writer.stream([5] * length, new, stop_ids=())) == generate(MODEL, [5] * length, new, stop_ids=())
+    assert len(compiled_graphs) == 1
+
+
 def test_a_graph_without_side_effects_of_python():
     """aot_eager also splits the step into plain operations, as a real compiler needs it."""
     writer = CompiledWriter(MODEL, 12, backend="aot_eager")
