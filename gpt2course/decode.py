@@ -28,7 +28,8 @@ def one_token(model: GPT2) -> Callable[..., Tensor]:
 
     Returns:
         a function of input_ids (B, 1), position_ids, mask and cache, all as in `GPT2.hidden`, that returns (B, 1, C).
-        It looks at the weights where they are now: make it again after moving or exchanging them.
+        It looks at the weights where they are now: make it again after moving or exchanging them. It checks nothing;
+        ids that the model has read or chosen need no check.
 
     Chapter: the KV cache.
     """
