@@ -46,6 +46,7 @@ def test_none_of_the_shipped_rows_is_dropped(own):
 def test_own_jokes_are_numbered_and_short():
     lines = OWN_JOKES.read_bytes().decode().split("\n")
     assert lines[0] == "ID,Joke"
+    assert len(lines) > 500
     assert [line.split(",")[0] for line in lines[1:-1]] == [str(i) for i in range(1, len(lines) - 1)]
     for joke in _read_csv(OWN_JOKES):
         assert 25 <= len(joke) <= 260, joke
@@ -100,7 +101,7 @@ def test_own_jokes_have_no_crude_word(own):
 
 def test_the_list_of_crude_words_is_readable():
     assert len(_CRUDE_WORDS) > 100
-    assert {"shit", "damn"} <= _CRUDE_WORDS | {"damn"}
+    assert "shit" in _CRUDE_WORDS
     assert all(re.fullmatch("[a-z]+", word) for word in _CRUDE_WORDS)
 
 
