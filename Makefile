@@ -16,6 +16,7 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11, 3.12 or 3.13 is needed, this is {v[0]}.{v[1]}; name another: make book PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	$(BIN)/pip install --quiet --no-deps llms-from-scratch==1.0.19  # measured beside ours; what we call needs none of its dependencies
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -165,7 +165,7 @@ def surprise(tokens: Sequence[str], nats: Sequence[float], caption: str = "") ->
     Chapter: the loss.
     """
     spans = [
-        f'<span style="background:rgb(217 130 43 / {60 * min(1.0, price / DEAREST):.0f}%);border-radius:0.2rem;'
+        f'<span style="background:rgb(217 130 43 / {50 * min(1.0, price / DEAREST):.0f}%);border-radius:0.2rem;'
         f'display:inline-block;margin:0.1rem;padding:0 0.25rem;text-align:center;line-height:1.3">'
         f"{html.escape(token.replace(' ', '·').replace(chr(10), '↵'))}<br><small>{price:.1f}</small></span>"
         for token, price in zip(tokens, nats, strict=True)
