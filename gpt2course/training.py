@@ -243,6 +243,7 @@ class TrainConfig:
         precision: "fp32", "bf16", or "fp16" with a scaler. Weights and optimizer are float32 in any case.
         checkpointing: compute the blocks twice instead of remembering them.
         validate_every, save_every, log_every: in steps.
+        validation_rows: judge on so many rows, spread evenly; 0 for all of them.
         patience: stop after so many validations in a row without a new best; 0 for never.
         processes: on one machine; they share every batch.
         device: "auto" (a GPU if there is one), "cpu" or "cuda".
@@ -254,7 +255,7 @@ class TrainConfig:
 
     rows_per_step: int = 16
     accumulate: int = 1
-    epochs: float = 1.0
+    epochs: float = 3.0
     steps: int | None = None
     lr: float = 5e-4
     warmup: float = 0.05
@@ -265,6 +266,7 @@ class TrainConfig:
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     checkpointing: bool = False
     validate_every: int = 50
+    validation_rows: int = 256
     save_every: int = 50
     log_every: int = 5
     patience: int = 0
@@ -293,8 +295,9 @@ class TrainConfig:
                 f"weight_decay is {self.weight_decay}, warmup {self.warmup} and final_lr {self.final_lr}; "
                 "each is a part of a whole, between 0 and 1"
             )
-        if self.patience < 0:
-            raise ValueError(f"patience is {self.patience}; it must be at least 0, and 0 means: never stop early")
+        for name, none in (("patience", "never stop early"), ("validation_rows", "judge on all rows")):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0, and 0 means: {none}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
         if self.device not in ("auto", "cpu", "cuda"):
@@ -314,6 +317,11 @@ class TrainConfig:
             total_steps=total_steps,
             final=self.final_lr * self.lr,
         )
+
+    def judged(self, validation: Packed) -> Packed:
+        """The rows that the held-out loss is computed on, from all over: `pack_sequences` puts long documents first."""
+        n_rows = min(self.validation_rows or len(validation), len(validation))
+        return validation[torch.arange(n_rows) * len(validation) // n_rows]
 
 
 def rows_of_step(step: int, n_rows: int, rows_per_step: int, seed: int) -> Tensor:
@@ -462,7 +470,8 @@ class _Run:
         if config.precision == "fp16" and self.accelerator.device.type == "mps":
             raise ValueError("precision is fp16, for which this device has no scaler; use fp32 or bf16")
         self.rank, self.first = self.accelerator.process_index, self.accelerator.is_main_process
-        self.ctrl_c, self.train, self.validation, self.config, self.folder = ctrl_c, train, validation, config, folder
+        self.ctrl_c, self.train, self.config, self.folder = ctrl_c, train, config, folder
+        self.validation = config.judged(validation)
         self.tokenizer, self.sample_prompt, self.watch, self.progress = tokenizer, sample_prompt, watch, progress
         # a copy: the caller may want to start again from the same weights, which several processes even share
         self.model = copy.deepcopy(model).to(self.accelerator.device)

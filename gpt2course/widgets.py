@@ -6,6 +6,7 @@ import html
 import itertools
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,62 @@ def _shown(value: object) -> str:
 
 def _label(name: str) -> str:
     return name.replace("_", " ")
+
+
+REDRAW = 1.0  # seconds between two drawings of a live plot
+
+
+class live_loss:
+    """Draw a training run while it goes: `with live_loss() as watch: finetune(..., watch=watch)`.
+
+    With a kernel one picture grows below the cell. In the static page it is drawn once, at the end of the block. Either
+    way what is there when a run breaks off stays.
+
+    Args:
+        title: of the picture.
+
+    Chapter: training.
+    """
+
+    def __init__(self, title: str = "Loss while it trains") -> None:
+        self.title, self.rows, self.handle, self.drawn = title, [], None, -float("inf")
+        self.live = not os.environ.get("GPT2COURSE_STATIC")
+
+    def __enter__(self) -> live_loss:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.rows:
+            self.draw()
+
+    def __call__(self, row: dict) -> None:
+        """Take one row of the log, as `finetune` hands it over."""
+        if "loss" not in row and "validation_loss" not in row:
+            return
+        self.rows.append(row)
+        if self.live and time.monotonic() - self.drawn >= REDRAW:
+            self.draw()
+
+    def draw(self) -> None:
+        """Put the picture where it belongs: a new one below the cell, or in the place of the one before."""
+        from IPython.display import display
+
+        from gpt2course.notebook import show
+        from gpt2course.plots import lines
+
+        curves, said = {}, []
+        for name, key in (("training", "loss"), ("held out", "validation_loss")):
+            points = [(row["step"], row[key]) for row in self.rows if key in row]
+            if points:
+                curves[name] = tuple(zip(*points, strict=True))
+                first, last = points[0], points[-1]
+                said.append(f"{name}: from {first[1]:.2f} at step {first[0]} to {last[1]:.2f} at step {last[0]}")
+        picture = show(lines(curves, self.title, "step", "loss (nats a token)"), alt="Loss. " + "; ".join(said) + ".")
+        if self.handle is None:
+            self.handle = display(picture, display_id=True)
+        else:
+            self.handle.update(picture)
+        self.drawn = time.monotonic()
 
 
 def bars(names: Sequence[str], shares: Sequence[float], caption: str = "") -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -227,6 +232,163 @@ def test_the_hub_without_a_network(capsys, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", "/nonexistent")
     assert "GPT2COURSE_CHECKPOINT=mini" in refused(capsys, "generate", "a", "--checkpoint", "gpt2-xl")
+
+
+# ---- finetune-jokes ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def jokes(tmp_path, folder):
+    """The command that trains a small checkpoint on a few jokes, without its --output."""
+    data = tmp_path / "data"
+    data.mkdir()
+    with open(data / "jokes.csv", "w", newline="", encoding="utf-8") as file:
+        told = [(i, f"film {i} is good") for i in range(120)]
+        csv.writer(file).writerows([("ID", "Joke"), *told, (120, ""), (121, told[0][1]), (122, "damn it"), (123,)])
+    return [
+        "finetune-jokes", "--data", f"{data}/", "--checkpoint", str(folder), "--row-length", "32", "--device", "cpu",
+        "--rows-per-step", "4", "--learning-rate", "0.01", "--validate-every", "10", "--save-every", "5",
+    ]  # fmt: skip
+
+
+def test_finetune_jokes(capsys, tmp_path, jokes):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    output = str(tmp_path / "run")
+    assert main([*jokes, "--output", output, "--steps", "20", "--drop-crude", "--json"]) == 0
+    out, err = capsys.readouterr()
+    answer = json.loads(out)
+    assert (answer["folder"], answer["steps"], answer["stopped_early"]) == (output, 20, False)
+    assert answer["best_loss"] < answer["first_loss"] - 0.5
+    dropped = {"empty": 1, "duplicate": 1, "crude word": 1, "wrong number of columns": 1}
+    assert (answer["kept"], answer["dropped"]) == (120, dropped)
+    assert "120 jokes kept, 4 rows dropped" in err
+    assert "1 × empty: row 121" in err
+    log = map(json.loads, (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    samples = [row["sample"] for row in log if "sample" in row]
+    assert len(samples) == 3
+    assert all(sample.startswith("JOKE:") for sample in samples)
+
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(output), AutoTokenizer.from_pretrained(output)
+    ids = torch.tensor([tokenizer.encode("JOKE: film")])
+    assert tokenizer.decode(ids[0]) == "JOKE: film"
+    ours = checkpoints.load_checkpoint(output)
+    assert torch.allclose(model(ids).logits, ours(ids), atol=1e-5)
+    assert main(["generate", "JOKE:", "--checkpoint", output, "--max-new-tokens", "3"]) == 0
+
+
+def test_finetune_jokes_for_people(capsys, tmp_path, jokes):
+    assert main([*jokes, "--output", str(tmp_path / "run"), "--steps", "4", "--patience", "3"]) == 0
+    out, err = capsys.readouterr()
+    first, hint = out.splitlines()
+    assert first.startswith(f"{tmp_path}/run: held-out loss ")
+    assert hint.startswith('Try: gpt2course generate "JOKE:" --checkpoint ')
+    assert "jokes kept" in err
+    assert "4/4" in err  # the bar
+    assert main([*jokes, "--output", str(tmp_path / "run"), "--steps", "5", "--patience", "3"]) == 2
+    assert "belongs to a run with another steps" in capsys.readouterr().err
+
+
+def test_every_option_reaches_the_run(tmp_path, jokes, monkeypatch):
+    from gpt2course import training
+
+    seen = []
+
+    def note(model, train, validation, config, folder, **_):
+        seen.append((train.input_ids.size(1), config))
+        raise ValueError("that is all")
+
+    monkeypatch.setattr(training, "finetune", note)
+    command = [part for part in jokes if part not in ("--row-length", "32")]
+    assert main([*command, "--output", str(tmp_path)]) == 2
+    options = [
+        "--accumulate", "2", "--epochs", "2.5", "--precision", "bf16", "--checkpointing", "--processes", "2",
+        "--validation-rows", "7", "--patience", "9", "--seed", "5", "--row-length", "30",
+    ]  # fmt: skip
+    assert main([*command, "--output", str(tmp_path), *options]) == 2
+    common = {"rows_per_step": 4, "lr": 0.01, "validate_every": 10, "save_every": 5, "device": "cpu"}
+    given = {
+        "accumulate": 2, "epochs": 2.5, "precision": "bf16", "checkpointing": True, "processes": 2,
+        "validation_rows": 7, "patience": 9, "seed": 5,
+    }  # fmt: skip
+    assert seen[0][1] == training.TrainConfig(**common)
+    assert seen[1][1] == training.TrainConfig(**common, **given)
+    assert [width <= 32 for width, _ in seen] == [True, True]  # no more than the positions of the model
+
+
+def stopped_on_the_way(command: list[str], output: Path, how: int) -> subprocess.Popen:
+    """Run the command in a process, and send it a signal once it has done some steps."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gpt2course", *command, "--output", str(output)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    log, deadline = output / "log.jsonl", time.monotonic() + 120
+    while not (log.exists() and '{"step": 15' in log.read_text(encoding="utf-8")):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(how)
+    return process
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="these signals are those of Unix")
+@pytest.mark.parametrize(("how", "code"), [("SIGKILL", -9), ("SIGINT", 130)])
+def test_finetune_jokes_stopped_and_started_again(capsys, tmp_path, jokes, how, code):
+    """Killed or interrupted on the way, it goes on, and ends with bitwise the weights of an uninterrupted run."""
+    command = [*jokes, "--steps", "100", "--validate-every", "50"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    process = stopped_on_the_way(command, broken, getattr(signal, how))
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, "")
+    assert "Traceback" not in err
+    if how == "SIGINT":
+        assert err.strip().splitlines()[-1] == "gpt2course: stopped"
+    assert 0 < torch.load(broken / "state.pt")["step"] < 100
+    for output in (broken, whole):
+        assert main([*command, "--output", str(output)]) == 0
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        assert (whole / name).read_bytes() == (broken / name).read_bytes(), name
+    one, other = (torch.load(output / "state.pt") for output in (whole, broken))
+    assert all(torch.equal(one["model"][name], other["model"][name]) for name in one["model"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--data", "{}/none/"], "none/jokes.csv does not exist; a data folder holds jokes.csv"),
+        (["--data", "{}/other/"], "has the columns ['a', 'b']; it needs ID and Joke"),
+        (["--data", "embeded"], "embeded/jokes.csv does not exist"),
+        (["--checkpoint", "minni"], "did you mean 'mini'?"),
+        (["--steps", "0"], "steps is 0; it must be at least 1"),
+        (["--steps", "ten"], "argument --steps: invalid int value: 'ten'"),
+        (["--epochs", "0"], "epochs is 0.0; it must be above 0"),
+        (["--learning-rate", "0"], "lr is 0.0; it must be a number above 0"),
+        (["--rows-per-step", "0"], "rows_per_step is 0; it must be at least 1"),
+        (["--accumulate", "3"], "rows_per_step 4 must be a multiple of processes times accumulate, 1 * 3"),
+        (["--precision", "fp8"], "argument --precision: invalid choice: 'fp8'"),
+        (["--device", "abacus"], "argument --device: invalid choice: 'abacus'"),
+        (["--patience", "-1"], "patience is -1; it must be at least 0"),
+        (["--validation-rows", "-1"], "validation_rows is -1; it must be at least 0"),
+        (["--row-length", "1"], "row_length is 1; a row needs at least 2 tokens"),
+        (["--row-length", "4"], "no document fits into a row of 4 tokens"),
+        (["--row-length", "64"], "more than the model's 32 positions"),
+        (["--output", "{}/file/run"], "Not a directory"),
+    ],
+)
+def test_bad_joke_runs(capsys, tmp_path, jokes, arguments, says):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "jokes.csv").write_text("a,b\n1,2\n")
+    arguments = [argument.replace("{}", str(tmp_path)) for argument in arguments]
+    try:
+        code = main([*jokes, "--output", str(tmp_path / "run"), *arguments])
+    except SystemExit as left:
+        code = left.code
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert says in err.splitlines()[-1]
+    assert [line for line in err.splitlines() if line.startswith("gpt2course")] == err.splitlines()[-1:]
+    assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
 # ---- pretrain --------------------------------------------------------------------------------------------------------

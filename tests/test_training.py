@@ -248,7 +248,8 @@ def test_the_schedule_is_laid_over_the_real_steps():
         ({"clip": 0}, "clip is 0; it must be a number above 0"),
         ({"warmup": 1.0}, "warmup 1.0 and final_lr 0.1; each is a part of a whole"),
         ({"weight_decay": -0.1}, "weight_decay is -0.1"),
-        ({"patience": -1}, "patience is -1; it must be at least 0"),
+        ({"patience": -1}, "patience is -1; it must be at least 0, and 0 means: never stop early"),
+        ({"validation_rows": -5}, "validation_rows is -5; it must be at least 0, and 0 means: judge on all rows"),
         ({"precision": "fp8"}, "precision is 'fp8'; it must be one of fp32, bf16, fp16"),
         ({"device": "tpu"}, "device is 'tpu'; it must be auto, cpu or cuda"),
     ],
@@ -432,6 +433,17 @@ def test_it_stops_early_and_the_folder_keeps_the_best(tmp_path):
     before = log(tmp_path)
     assert run(tmp_path, config) == done  # nothing is left to do
     assert log(tmp_path) == before
+
+
+def test_it_judges_on_some_rows_from_all_over(tmp_path):
+    some = TrainConfig(validation_rows=3).judged(VALIDATION)
+    rows = [0, len(VALIDATION) // 3, 2 * len(VALIDATION) // 3]
+    assert len(VALIDATION) > 4
+    assert torch.equal(some.input_ids, VALIDATION[torch.tensor(rows)].input_ids)
+    for n_rows in (0, len(VALIDATION), 1000):
+        assert torch.equal(TrainConfig(validation_rows=n_rows).judged(VALIDATION).input_ids, VALIDATION.input_ids)
+    done = run(tmp_path, replace(CONFIG, steps=6, validation_rows=3))
+    assert held_out_loss(read_model(tmp_path), some) == pytest.approx(done.best_loss, abs=1e-5)
 
 
 def test_another_run_or_checkpoint_in_the_folder(finished, tmp_path):
