@@ -323,11 +323,7 @@ def main() -> None:
         "minutes": round((time.perf_counter() - started) / 60, 1),
         "rows": rows,
     }
-    text = json.dumps(result, indent=1) + "\n"
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
-    else:
-        print(text, end="")
+    measurements.write(result, options.output)
 
 
 if __name__ == "__main__":

@@ -296,11 +296,7 @@ def main() -> None:
         "rows": [row for shape in options.shapes for row in compare(shape, options)],
         "minutes": round((time.perf_counter() - started) / 60, 1),
     }
-    text = json.dumps(result, indent=1) + "\n"
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
-    else:
-        print(text, end="")
+    measurements.write(result, options.output)
 
 
 if __name__ == "__main__":

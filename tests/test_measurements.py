@@ -19,8 +19,10 @@ def test_each_says_how_it_was_made(name):
     assert found["rows"]
 
 
-def test_a_name_that_is_not_there(tmp_path, monkeypatch):
-    (tmp_path / "toy.json").write_text('{"rows": [1]}')
+def test_a_name_that_is_not_there(tmp_path, monkeypatch, capsys):
+    for path in (tmp_path / "toy.json", None):
+        measurements.write({"rows": [1]}, path)
+    assert capsys.readouterr().out == (tmp_path / "toy.json").read_text()
     monkeypatch.setattr(measurements, "FOLDER", tmp_path)
     assert measurements.read("toy") == {"rows": [1]}
     with pytest.raises(ValueError, match="there is no measurement 'tou'; there are: toy"):

@@ -32,6 +32,15 @@ def read(name: str) -> dict:
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def write(result: dict, path: Path | None) -> None:
+    """What a benchmark found, as a file that `read` takes; on the standard output without a path."""
+    text = json.dumps(result, indent=1) + "\n"
+    if path:
+        path.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+
+
 def machine(*packages: str) -> dict:
     """What a reader has to know to judge a time: processor, accelerator, threads, versions.
 
