@@ -36,6 +36,7 @@ CLASSIFIER = Path(__file__).parent / "classifier"
 CLASSIFIER_SHA256 = Path(__file__).parent / "classifier.sha256.json"
 METRIC = Path(__file__).parent / "metrics/accuracy.py"  # for evaluate.load, which takes it without a network
 MAX_TOKENS = 256  # of a review; a longer one keeps its beginning and its end
+PAGE_REVIEWS, PAGE_TOKENS = 2000, 128  # what the page on sentiment trains on, and benchmarks/reviews_accuracy.py
 
 
 def new_classifier(
@@ -324,6 +325,8 @@ def build_trainer(
             return (loss, outputs) if return_outputs else loss
 
     class Report(TrainerCallback):
+        started, first, before = time.monotonic(), 0, 0.0  # for an evaluation before any training
+
         def on_train_begin(self, arguments, state, control, **_):
             self.started, self.first = time.monotonic(), state.global_step
             self.before = state.log_history[-1]["seconds"] if state.log_history else 0.0  # of an interrupted run

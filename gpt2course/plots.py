@@ -64,6 +64,28 @@ def _cell(column: int, row: int, opacity: float) -> Rectangle:
     return Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=BLUE, alpha=opacity, edgecolor="none")
 
 
+def confusion(counts: Sequence[Sequence[int]], names: Sequence[str], title: str) -> Figure:
+    """Which class was taken for which: a row a true class, a column an answer, in each cell how many.
+
+    Args:
+        counts: K rows of K numbers.
+        names: of the K classes.
+        title: the finding.
+    """
+    figure, ax = axes(title, "the answer", "the truth", size=(4.4, 3.4))
+    most = max(max(row) for row in counts) or 1
+    for row, line in enumerate(counts):
+        for column, count in enumerate(line):
+            ax.add_patch(_cell(column, row, 0.45 * count / most))  # pale enough to read the number in both themes
+            ax.text(column, row, f"{count:,}", ha="center", va="center", fontsize=14, color=INK)
+    K = len(names)
+    ax.set(xlim=(-0.5, K - 0.5), ylim=(K - 0.5, -0.5), aspect="equal")
+    ax.set_xticks(range(K), names)
+    ax.set_yticks(range(K), names)
+    ax.grid(visible=False)
+    return figure
+
+
 def bars(names: Sequence[str], values: Sequence[float], title: str, xlabel: str, form: str = "%.1f") -> Figure:
     """Horizontal bars in the order given, the first on top, each with its number.
 

@@ -246,6 +246,13 @@ def test_a_loss_that_is_no_number_is_reported(model, reviews, tokenizer, tmp_pat
     assert said[0].startswith("step 1 of 2  loss nan")
 
 
+def test_it_can_be_judged_before_it_is_trained(model, reviews, tokenizer, tmp_path):
+    rows, said = review_dataset(reviews["train"], tokenizer), []
+    before = build_trainer(model, arguments(tmp_path), rows, rows, say=said.append).evaluate()
+    assert before["eval_loss"] == pytest.approx(np.log(2), abs=0.2)
+    assert said[0].startswith("step 0  validation loss")
+
+
 def test_lower_layers_learn_more_slowly(model):
     groups = layer_groups(model, 1.0, 0.5, weight_decay=0.1)
     rate = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}

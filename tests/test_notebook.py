@@ -69,3 +69,10 @@ def test_glue_hands_over_a_formatted_number(monkeypatch):
 def test_glue_outside_the_book_does_nothing(monkeypatch):
     monkeypatch.setitem(sys.modules, "myst_nb", None)
     assert glue("tokens", 5) is None
+
+
+def test_a_confusion_matrix_shows_every_count():
+    page = show(plots.confusion([[1200, 3], [0, 45]], ["bad", "good"], "Hardly a mistake"), alt="four numbers").data
+    for text in ("1,200", ">3<", ">0<", ">45<", ">bad<", ">good<", "Hardly a mistake"):
+        assert text in page
+    assert "four numbers" in show(plots.confusion([[0, 0], [0, 0]], ["a", "b"], "Nothing"), alt="four numbers").data
