@@ -23,6 +23,7 @@ from gpt2course.checkpoints import load_tokenizer
 from gpt2course.classify import (
     CLASSIFIER,
     MAX_TOKENS,
+    PAGE_RATE,
     PAGE_REVIEWS,
     PAGE_TOKENS,
     build_trainer,
@@ -70,7 +71,7 @@ def trained(*, random: bool = False, every_position: float = 0.5) -> Callable:
         rows = review_dataset(few(reviews), tokenizer, PAGE_TOKENS)
         with TemporaryDirectory() as folder:
             arguments = TrainingArguments(
-                output_dir=folder, num_train_epochs=1, per_device_train_batch_size=16, learning_rate=1e-3,
+                output_dir=folder, num_train_epochs=1, per_device_train_batch_size=16, learning_rate=PAGE_RATE,
                 lr_scheduler_type="cosine", warmup_steps=0.05, weight_decay=0.01, seed=SEED,
                 train_sampling_strategy="group_by_length", logging_steps=10, logging_nan_inf_filter=False,
                 save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=not torch.cuda.is_available(),

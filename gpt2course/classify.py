@@ -36,7 +36,7 @@ CLASSIFIER = Path(__file__).parent / "classifier"
 CLASSIFIER_SHA256 = Path(__file__).parent / "classifier.sha256.json"
 METRIC = Path(__file__).parent / "metrics/accuracy.py"  # for evaluate.load, which takes it without a network
 MAX_TOKENS = 256  # of a review; a longer one keeps its beginning and its end
-PAGE_REVIEWS, PAGE_TOKENS = 2000, 128  # what the page on sentiment trains on, and benchmarks/reviews_accuracy.py
+PAGE_REVIEWS, PAGE_TOKENS, PAGE_RATE = 2000, 128, 1e-3  # the run of the page on sentiment, which is measured, too
 
 
 def new_classifier(

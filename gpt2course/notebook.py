@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -70,6 +71,31 @@ def show(figure: Figure, alt: str, caption: str = "") -> HTML:
     )
     below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     return HTML(f'<figure class="course-figure">{svg}{below}</figure>')
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> HTML:
+    """A table of computed values, as the page's own tables look; what is wide scrolls.
+
+    Args:
+        header: a text for each column, none empty: whoever hears the page needs it.
+        rows: as many values each, shown by str.
+
+    Raises:
+        ValueError: a column without a header, or a row of another length.
+    """
+    from IPython.display import HTML
+
+    if not all(name.strip() for name in header):
+        raise ValueError(f"a column of {list(header)} has no header; name it")
+    if wrong := [row for row in rows if len(row) != len(header)]:
+        raise ValueError(f"the row {list(wrong[0])} has {len(wrong[0])} values for {len(header)} columns")
+
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(value))}</td>" for value in row) + "</tr>" for row in rows)
+    return HTML(
+        '<div class="pst-scrollable-table-container"><table class="table">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 INK = "#0a0b0c"  # stands for the page's text colour in a figure, and is replaced by it in `show`

@@ -72,14 +72,14 @@ def confusion(counts: Sequence[Sequence[int]], names: Sequence[str], title: str)
         names: of the K classes.
         title: the finding.
     """
-    figure, ax = axes(title, "the answer", "the truth", size=(4.4, 3.4))
+    figure, ax = axes(title, "the answer", "the truth", size=(5.2, 2.9))
     most = max(max(row) for row in counts) or 1
     for row, line in enumerate(counts):
         for column, count in enumerate(line):
             ax.add_patch(_cell(column, row, 0.45 * count / most))  # pale enough to read the number in both themes
             ax.text(column, row, f"{count:,}", ha="center", va="center", fontsize=14, color=INK)
     K = len(names)
-    ax.set(xlim=(-0.5, K - 0.5), ylim=(K - 0.5, -0.5), aspect="equal")
+    ax.set(xlim=(-0.5, K - 0.5), ylim=(K - 0.5, -0.5))
     ax.set_xticks(range(K), names)
     ax.set_yticks(range(K), names)
     ax.grid(visible=False)

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import pytest
 
 from gpt2course import plots
-from gpt2course.notebook import INK, glue, show
+from gpt2course.notebook import INK, glue, show, table
 
 mpl.use("Agg")
 
@@ -76,3 +76,14 @@ def test_a_confusion_matrix_shows_every_count():
     for text in ("1,200", ">3<", ">0<", ">45<", ">bad<", ">good<", "Hardly a mistake"):
         assert text in page
     assert "four numbers" in show(plots.confusion([[0, 0], [0, 0]], ["a", "b"], "Nothing"), alt="four numbers").data
+
+
+def test_a_table_has_headers_and_escapes_its_values():
+    page = table(["method", "right"], [["a < b", 0.5], ["c", "1"]]).data
+    root = ET.fromstring(page)
+    assert [cell.text for cell in root.iter("th")] == ["method", "right"]
+    assert [cell.text for cell in root.iter("td")] == ["a < b", "0.5", "c", "1"]
+    with pytest.raises(ValueError, match="has no header"):
+        table(["method", " "], [])
+    with pytest.raises(ValueError, match=r"the row \['a'\] has 1 values for 2 columns"):
+        table(["method", "right"], [["a"]])

@@ -15,7 +15,7 @@ from gpt2course import measurements
 from gpt2course.exercises import NotYet, sentiment
 
 ROOT = Path(__file__).resolve().parent.parent
-MEASURED = ("num_train_epochs", "per_device_train_batch_size", "train_sampling_strategy", "learning_rate",
+MEASURED = ("num_train_epochs", "per_device_train_batch_size", "train_sampling_strategy",
             "lr_scheduler_type", "warmup_steps", "weight_decay", "seed")  # fmt: skip
 
 
@@ -36,6 +36,8 @@ def test_the_page_trains_what_the_benchmark_measures():
     for name in ("PAGE_REVIEWS", "PAGE_TOKENS"):
         assert f"page={name}" in source
         assert name in benchmark
+    assert "learning_rate=PAGE_RATE" in source
+    assert "learning_rate=PAGE_RATE" in benchmark
 
 
 def test_the_measured_rows_are_what_their_bits_say():
