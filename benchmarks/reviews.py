@@ -229,7 +229,7 @@ def main() -> None:
     if options.device == "cuda" and not torch.cuda.is_available():
         sys.exit("there is no CUDA device here; leave out --device, or run this on a machine with a GPU")
 
-    from gpt2course.measurements import machine
+    from gpt2course.measurements import machine, write
 
     rows, compared = [], None
     for shape in SHAPES[options.device]:
@@ -241,7 +241,7 @@ def main() -> None:
         if options.output:
             command = f"python benchmarks/reviews.py --device {options.device} --output {options.output.as_posix()}"
             found = {"command": command, "machine": machine("transformers", "datasets"), "rounds": options.rounds}
-            options.output.write_text(json.dumps({**found, "rows": rows, "quality": compared}, indent=1) + "\n")
+            write({**found, "rows": rows, "quality": compared}, options.output)
 
 
 if __name__ == "__main__":

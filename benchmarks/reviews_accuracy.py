@@ -167,7 +167,7 @@ def main() -> None:
             "test_reviews": len(labels),
             "rows": [rows[key] for key in ROWS if key in rows],
         }
-        options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        measurements.write(result, options.output)
 
 
 if __name__ == "__main__":
