@@ -303,15 +303,21 @@ def _finetune_jokes(options: argparse.Namespace) -> int:
     )
     too_long = len(train.too_long) + len(validation.too_long)
     steps = config.total_steps(len(train))
-    to_stderr(str(jokes.report))
-    to_stderr(f"{too_long:,} of them left out, longer than a row of {row_length} tokens" if too_long else "all fit")
-    to_stderr(
-        f"{len(train):,} rows to train on, {train.filled:.0%} full; {steps:,} steps of {config.rows_per_step} rows"
+    first = os.environ.get("RANK", "0") == "0"  # under torchrun each process runs this, and one talks
+    say = to_stderr if first else lambda _: None
+    say(str(jokes.report))
+    say(
+        f"{too_long:,} of them left out, longer than a row of {row_length} tokens"
+        if too_long
+        else "all of them fit into a row"
     )
+    say(f"{len(train):,} rows to train on, {train.filled:.0%} full; {steps:,} steps of {config.rows_per_step} rows")
     done = finetune(
         model, train, validation, config, options.output,
         tokenizer=tokenizer, sample_prompt=JOKE_PREFIX.strip(), progress=not options.json,
     )  # fmt: skip
+    if not first:
+        return 0
     if options.json:
         dropped = {reason: len(rows) for reason, rows in jokes.report.dropped.items()}
         answer = {**asdict(done), "folder": str(done.folder)}

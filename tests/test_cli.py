@@ -289,6 +289,14 @@ def test_finetune_jokes_for_people(capsys, tmp_path, jokes):
     assert "belongs to a run with another steps" in capsys.readouterr().err
 
 
+def test_only_the_first_process_talks(capsys, tmp_path, jokes, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert main([*jokes, "--output", str(tmp_path / "run"), "--steps", "2", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "jokes kept" not in err
+
+
 def test_every_option_reaches_the_run(tmp_path, jokes, monkeypatch):
     from gpt2course import training
 
