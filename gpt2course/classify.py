@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -174,6 +175,35 @@ def review_dataset(
         raise ValueError(f"all {len(labels)} reviews are {found}; two classes are needed, so shuffle before you select")
     ids = tokenise_reviews(list(reviews["text"]), tokenizer, max_tokens, say)
     return Dataset.from_dict({"input_ids": ids, "labels": labels, "length": [len(row) for row in ids]})
+
+
+def review_sentences(reviews: Dataset, n: int, seed: int = 0, max_words: int = 8) -> Dataset:
+    """Short sentences cut out of reviews, each with the label of its review.
+
+    A classifier that has read whole reviews only never had to answer after five words. Many of these labels are wrong
+    for the sentence alone; on the whole they say which words are found in praise and which in blame.
+
+    Args:
+        reviews: a split of `load_reviews`.
+        n: how many, at most all there are.
+        seed: another one draws others.
+        max_words: of a sentence.
+
+    Returns:
+        a Dataset with the columns and the types of `reviews`.
+
+    Chapter: sentiment.
+    """
+    from datasets import Dataset
+
+    found: dict[str, list] = {"text": [], "label": []}
+    for text, label in zip(reviews["text"], reviews["label"], strict=True):
+        for sentence in re.split(r"(?<=[.!?])\s+|\n+", plain_text(text)):
+            if any(c.isalpha() for c in sentence) and len(sentence.split()) <= max_words:
+                found["text"].append(sentence)
+                found["label"].append(label)
+    every = Dataset.from_dict(found, reviews.features)
+    return every.shuffle(seed=seed).select(range(min(n, len(every))))
 
 
 def pad_right(rows: Sequence[Sequence[int]], pad_token_id: int) -> Tensor:
@@ -395,7 +425,9 @@ class ReviewConfig:
 
     Args:
         checkpoint: the network it starts from, as in `load_checkpoint`.
-        epochs: passes over the training reviews.
+        reviews: how many of the training reviews are read; all by default.
+        sentences: how many short sentences of them are read beside them, see `review_sentences`.
+        epochs: passes over what is read.
         max_tokens: of a review; a longer one keeps its beginning and its end.
         batch_size: reviews in an optimizer step.
         learning_rate: highest rate of the classifying layer; after a warm-up it falls to 0 along half a cosine.
@@ -406,6 +438,8 @@ class ReviewConfig:
     """
 
     checkpoint: str | None = None
+    reviews: int | None = None
+    sentences: int = 0
     epochs: float = 2.0
     max_tokens: int = MAX_TOKENS
     batch_size: int = 16
@@ -429,6 +463,10 @@ class ReviewConfig:
         ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if self.sentences < 0:
+            raise ValueError(f"sentences is {self.sentences}; 0 leaves them out, more are read beside the reviews")
+        if self.reviews is not None and self.reviews < 2:
+            raise ValueError(f"reviews is {self.reviews}; it takes one of each kind, and more to learn something")
         _is_share(self.every_position)
 
 
@@ -462,7 +500,8 @@ def finetune_reviews(
         raise ValueError(f"max_tokens is {config.max_tokens}; this model has {model.config.n_positions} positions")
     model.config.max_tokens = config.max_tokens  # so that whoever loads it cuts reviews the same way
     train, validation = (
-        review_dataset(reviews[split], tokenizer, config.max_tokens, say) for split in ("train", "validation")
+        review_dataset(rows, tokenizer, config.max_tokens, say)
+        for rows in (_to_read(reviews["train"], config), reviews["validation"])
     )
     settings = {**asdict(config), "checkpoint": checkpoint_name(config.checkpoint)}
     folder.mkdir(parents=True, exist_ok=True)
@@ -513,11 +552,21 @@ def finetune_reviews(
     return results
 
 
+def _to_read(train: Dataset, config: ReviewConfig) -> Dataset:
+    """The texts of a run: reviews, and sentences beside them."""
+    from datasets import concatenate_datasets
+
+    sentences = review_sentences(train, config.sentences, config.seed) if config.sentences else None
+    if config.reviews is not None and config.reviews < len(train):
+        train = train.shuffle(seed=config.seed).select(range(config.reviews))
+    return concatenate_datasets([train, sentences]) if sentences else train
+
+
 def _same_run(path: Path, settings: dict) -> None:
     """Write down the settings of a run, or compare them with those that lie there."""
     reporting = ("save_every", "log_every", "evaluate_every")
     if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = asdict(ReviewConfig()) | json.loads(path.read_text(encoding="utf-8"))
         other = sorted(key for key in settings if key not in reporting and settings[key] != before.get(key))
         if other:
             raise ValueError(
@@ -695,7 +744,8 @@ Page breaks (`<br />`) become new lines. Of a review with more than {max_tokens}
 
 | | |
 |---|---|
-| steps | {steps:,} of {batch_size} reviews: {epochs} passes |
+| read | {read} |
+| steps | {steps:,} of {batch_size} texts: {epochs} passes |
 | loss | cross-entropy of the label: {last_share:.0%} from the last token, {every_position:.0%} from all tokens |
 | optimizer | AdamW, peak rate {learning_rate}, each layer {layer_decay} times that of the next above; decay 0.01 |
 | schedule | warm-up over the first 5 %, then half a cosine down to 0 |
@@ -750,6 +800,8 @@ def write_card(folder: Path, *, train_reviews: int, command: str, hardware: str)
         head=run["max_tokens"] - run["max_tokens"] // 2,
         tail=run["max_tokens"] // 2,
         steps=log[-1]["step"],
+        read=f"{min(run['reviews'] or train_reviews, train_reviews):,} reviews"
+        + (f", and {run['sentences']:,} short sentences of the training reviews" if run["sentences"] else ""),
         last_share=1 - run["every_position"],
         hardware=hardware,
         minutes=log[-1]["seconds"] / 60,

@@ -116,7 +116,9 @@ def _parser() -> argparse.ArgumentParser:
         "--output", required=True, metavar="FOLDER", help="goes on where it stopped if a run lies there"
     )
     reviews.add_argument("--data", metavar="SOURCE", help="embedded, hub or a folder with reviews.csv (text,label)")
-    reviews.add_argument("--epochs", type=float, metavar="N", help="passes over the training reviews")
+    reviews.add_argument("--reviews", type=int, metavar="N", help="read only N of the training reviews")
+    reviews.add_argument("--sentences", type=int, metavar="N", help="read N short sentences of them, too")
+    reviews.add_argument("--epochs", type=float, metavar="N", help="passes over what is read")
     reviews.add_argument("--max-tokens", type=int, metavar="N", help="a longer review loses its middle")
     reviews.add_argument("--batch-size", type=int, metavar="N", help="reviews in a step")
     reviews.add_argument("--learning-rate", type=float, metavar="RATE", help="at its peak, for the last layer")

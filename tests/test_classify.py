@@ -169,6 +169,21 @@ def test_buckets_hold_reviews_of_similar_length():
     assert list(classify.LengthBuckets(lengths, 8, seed=1)) != first
 
 
+def test_sentences_of_reviews_keep_the_label():
+    from datasets import Dataset
+
+    texts = ["Bad. A bore, from the first of the many minutes on!<br />10/10", "Good film!\nWhy? ... Go and see it."]
+    reviews = Dataset.from_dict({"text": texts, "label": [0, 1]})
+    found = classify.review_sentences(reviews, 99)
+    assert found.features == reviews.features
+    pairs = set(zip(found["text"], found["label"], strict=True))
+    assert pairs == {("Bad.", 0), ("Good film!", 1), ("Why?", 1), ("Go and see it.", 1)}
+    two = [classify.review_sentences(reviews, 2, seed)["text"][:] for seed in range(4)]
+    assert all(len(texts) == 2 for texts in two)
+    assert len({tuple(texts) for texts in two}) > 1
+    assert len(classify.review_sentences(reviews, 99, max_words=99)) == 5
+
+
 # the loss
 
 
@@ -349,6 +364,29 @@ def test_stopped_and_resumed_it_ends_the_same(run, checkpoint, reviews, tmp_path
     assert first == second
 
 
+def test_sentences_are_read_beside_some_of_the_reviews(checkpoint, reviews, tmp_path):
+    config = ReviewConfig(checkpoint, **CONFIG | {"epochs": 1, "reviews": 16, "sentences": 24})
+    finetune_reviews(reviews, config, tmp_path, lambda _: None)
+    state = json.loads((tmp_path / "checkpoint-5/trainer_state.json").read_text())
+    assert state["max_steps"] == 5  # 40 texts in batches of 8
+    classify.write_card(tmp_path, train_reviews=96, command="gpt2course finetune-reviews", hardware="x")
+    assert (
+        "| read | 16 reviews, and 24 short sentences of the training reviews |" in (tmp_path / "README.md").read_text()
+    )
+    settings = json.loads((tmp_path / "run.json").read_text())
+    older = {key: value for key, value in settings.items() if key not in ("reviews", "sentences")}
+    (tmp_path / "run.json").write_text(json.dumps(older))  # of a run before there were such settings
+    with pytest.raises(ValueError, match="a run with another reviews, sentences; use"):
+        finetune_reviews(reviews, config, tmp_path)
+
+
+def test_a_classifier_can_go_on_from_another(run, reviews, tmp_path):
+    before, after = new_classifier(str(run.folder)), load_classifier(run.folder)[0]
+    assert torch.equal(before.score.weight, after.score.weight)
+    config = ReviewConfig(f"{run.folder}/", **CONFIG | {"epochs": 1, "learning_rate": 1e-5})
+    assert finetune_reviews(reviews, config, tmp_path, lambda _: None)["test"]["accuracy"] == 1.0
+
+
 def test_more_tokens_than_positions_are_refused(checkpoint, reviews, tmp_path):
     with pytest.raises(ValueError, match="max_tokens is 65; this model has 64 positions"):
         finetune_reviews(reviews, ReviewConfig(checkpoint, max_tokens=65), tmp_path / "none")
@@ -477,6 +515,8 @@ def test_classify_reads_lines(by_command, capsys, monkeypatch):
         (["classify", "", "--model", "."], "config.json does not exist"),
         (["finetune-reviews", "--output", "{}/x", "--data", "{}/none/"], "none/reviews.csv does not exist"),
         (["finetune-reviews", "--output", "{}/x", "--data", "{}/"], "has the columns ['review', 'stars']"),
+        (["finetune-reviews", "--output", "{}/x", "--sentences", "-1"], "sentences is -1; 0 leaves them out"),
+        (["finetune-reviews", "--output", "{}/x", "--reviews", "1"], "reviews is 1; it takes one of each kind"),
         (["finetune-reviews", "--output", "{}/x", "--epochs", "0"], "epochs is 0.0; it must be above 0"),
         (["finetune-reviews", "--output", "{}/x", "--every-position", "2"], "every_position is 2.0; it is a share"),
         (["finetune-reviews", "--output", "{}/x", "--max-tokens", "1"], "max_tokens is 1; a review needs at least 2"),
