@@ -801,7 +801,7 @@ def write_card(folder: Path, *, train_reviews: int, command: str, hardware: str)
         tail=run["max_tokens"] // 2,
         steps=log[-1]["step"],
         read=f"{min(run['reviews'] or train_reviews, train_reviews):,} reviews"
-        + (f", and {run['sentences']:,} short sentences of the training reviews" if run["sentences"] else ""),
+        + (f", and up to {run['sentences']:,} short sentences of the training reviews" if run["sentences"] else ""),
         last_share=1 - run["every_position"],
         hardware=hardware,
         minutes=log[-1]["seconds"] / 60,

@@ -27,7 +27,7 @@ sys.path.insert(0, str(BOOK))
 
 import convert as converter  # noqa: E402 (it lies beside the chapters, outside of any package)
 
-from gpt2course import checkpoints, settings  # noqa: E402
+from gpt2course import checkpoints, classify, settings  # noqa: E402
 
 CHECKED, ANY_CHECKPOINT = "nbval-check-output", "any-checkpoint"
 FORBIDDEN = ("nbval-skip", "nbval-ignore-output", "nbval-raises-exception", "raises-exception", "skip-execution")
@@ -171,10 +171,14 @@ def text_of(cell: NotebookNode, chapter: Path) -> dict[str, str]:
 
 
 def write_checksums() -> None:
-    """The sha256 of every file of the mini checkpoint, except for its card, which people edit."""
-    files = sorted(path for path in checkpoints.MINI.iterdir() if path.is_file() and path.name != "README.md")
-    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    checkpoints.MINI_SHA256.write_text(json.dumps(digests, indent=2) + "\n")
+    """The sha256 of each file of the mini checkpoint and the classifier, except for the cards, which people edit."""
+    for folder, record in (
+        (checkpoints.MINI, checkpoints.MINI_SHA256),
+        (classify.CLASSIFIER, classify.CLASSIFIER_SHA256),
+    ):
+        files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "README.md")
+        digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        record.write_text(json.dumps(digests, indent=2) + "\n")
 
 
 def main() -> int:

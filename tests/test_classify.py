@@ -6,15 +6,18 @@ import csv
 import io
 import itertools
 import json
+import shlex
 import shutil
+import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from conftest import random_model
+from conftest import random_model, run_python
 
-from gpt2course import checkpoints, classify
+from gpt2course import checkpoints, classify, cli
 from gpt2course.classify import (
     ReviewConfig,
     build_trainer,
@@ -370,9 +373,8 @@ def test_sentences_are_read_beside_some_of_the_reviews(checkpoint, reviews, tmp_
     state = json.loads((tmp_path / "checkpoint-5/trainer_state.json").read_text())
     assert state["max_steps"] == 5  # 40 texts in batches of 8
     classify.write_card(tmp_path, train_reviews=96, command="gpt2course finetune-reviews", hardware="x")
-    assert (
-        "| read | 16 reviews, and 24 short sentences of the training reviews |" in (tmp_path / "README.md").read_text()
-    )
+    card = (tmp_path / "README.md").read_text()
+    assert "| read | 16 reviews, and up to 24 short sentences of the training reviews |" in card
     settings = json.loads((tmp_path / "run.json").read_text())
     older = {key: value for key, value in settings.items() if key not in ("reviews", "sentences")}
     (tmp_path / "run.json").write_text(json.dumps(older))  # of a run before there were such settings
@@ -535,3 +537,77 @@ def test_nothing_to_classify(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
     assert main(["classify"]) == 2
     assert 'there is no text; try: gpt2course classify "I hate this movie!"' in capsys.readouterr().err
+
+
+# ---- the classifier that ships -------------------------------------------------------------------------------------
+
+
+def test_the_shipped_classifier_is_as_published_and_small():
+    digests = json.loads(classify.CLASSIFIER_SHA256.read_text())
+    found = {path.name for path in classify.CLASSIFIER.iterdir()}
+    assert found == {*digests, "README.md"}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "log.jsonl", "results.json", "run.json"} <= found
+    assert {"first-run.json", "first-log.jsonl", "first-results.json", "first-answers.json"} <= found
+    assert (classify.CLASSIFIER / "model.safetensors").stat().st_size <= 16e6
+    model, tokenizer = load_classifier()
+    assert model.config.max_tokens <= model.config.n_positions
+    assert model.config.pad_token_id == tokenizer.eos_token_id
+
+
+def test_an_altered_classifier_is_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "classifier"
+    shutil.copytree(classify.CLASSIFIER, folder)
+    (folder / "config.json").write_text("{}")
+    monkeypatch.setattr(classify, "CLASSIFIER", folder)
+    with pytest.raises(CheckpointError, match=r"config.json is not the file that was published.*gpt2course/classifier"):
+        load_classifier()
+
+
+def test_the_card_names_options_that_exist_and_figures_that_were_measured():
+    card = (classify.CLASSIFIER / "README.md").read_text(encoding="utf-8")
+    commands = [line.strip() for line in card.splitlines() if line.startswith("    gpt2course finetune-reviews")]
+    for command, prefix in zip(commands, ("first-", ""), strict=True):
+        options = cli._parser().parse_args(shlex.split(command)[1:])
+        run, results = (
+            json.loads((classify.CLASSIFIER / f"{prefix}{name}.json").read_text()) for name in ("run", "results")
+        )
+        for name in run.keys() - {"checkpoint", "log_every", "save_every", "evaluate_every"}:
+            given = getattr(options, name, None)
+            assert run[name] == (getattr(ReviewConfig(), name) if given is None else given), name
+        for result in results.values():
+            assert f"**{result['accuracy']:.2%}**" in card
+            assert result["reviews"] == 2500
+    assert results["test"]["accuracy"] > 0.85
+
+
+def test_a_verdict_on_the_articles_sentence(capsys):
+    assert main(["classify", "I hate this movie!", "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)["answers"]
+    assert answer["label"] == "negative"
+
+
+@pytest.mark.slow
+def test_the_wheel_classifies(tmp_path):
+    """What pip would install holds the classifier, and its command works far from the repository."""
+    root = Path(classify.__file__).resolve().parents[1]
+    made = run_python(
+        *("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"),
+        *("--wheel-dir", str(tmp_path), str(root)),
+    )
+    assert made.returncode == 0, made.stderr
+    (wheel,) = tmp_path.glob("gpt2course-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    code = f"""
+import os, sys
+os.chdir({str(tmp_path)!r})
+sys.path.insert(0, {str(tmp_path / "installed")!r})
+import gpt2course
+from gpt2course.cli import main
+assert gpt2course.__file__.startswith({str(tmp_path)!r}), gpt2course.__file__
+sys.exit(main(["classify", "I hate this movie!"]))
+"""
+    done = run_python("-c", code, HF_HUB_OFFLINE="1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("negative ")
+    assert done.stdout.endswith("I hate this movie!\n")
