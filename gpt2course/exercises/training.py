@@ -174,7 +174,7 @@ def resume(f) -> str:
         epochs = 3 * per_step
         orders = [
             torch.randperm(n_rows, generator=torch.Generator().manual_seed(seed + epoch)).tolist()
-            for epoch in range(epochs)
+            for epoch in range(epochs + per_step)
         ]
         for step in range(n_rows * epochs // per_step):
             right = rows_of_step(step, n_rows, per_step, seed).tolist()
