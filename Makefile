@@ -22,19 +22,19 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 
 book: $(READY)  ## run every chapter and build the site in _build/html
 	@echo "== Building the book"
-	$(BIN)/python book/build.py
+	$(BIN)/python -m tools.build
 
 page: $(READY)  ## build one chapter: make page P=tokens
 	@test -n "$(P)" || { echo "name a chapter: make page P=tokens"; exit 2; }
-	$(BIN)/python book/build.py --only $(P)
+	$(BIN)/python -m tools.build --only $(P)
 
 test: $(READY)  ## pass every test (builds the book first, if it is not built)
 	@echo "== Testing"
-	$(BIN)/python book/build.py
+	$(BIN)/python -m tools.build
 	$(BIN)/python -m pytest
 
 notebooks: $(READY)  ## run every chapter as a notebook: make notebooks CHECKPOINT=gpt2
-	$(if $(CHECKPOINT),GPT2COURSE_CHECKPOINT=$(CHECKPOINT)) $(BIN)/python -m pytest tests/test_chapters.py
+	$(if $(CHECKPOINT),GPT2COURSE_CHECKPOINT=$(CHECKPOINT)) $(BIN)/python -m pytest tests/chapters
 
 record: $(READY)  ## write the reference outputs that the tests compare with
 	$(BIN)/python tests/references.py

@@ -1,6 +1,6 @@
 r"""What the next token costs: our loop against transformers' generate, LLMs-from-scratch, and the naive loop.
 
-    python benchmarks/generation.py --output gpt2course/measurements/generation-cpu.json
+    python benchmarks/generation.py --output gpt2course/course/measurements/generation-cpu.json
     python benchmarks/generation.py --device cuda --shapes gpt2-xl --dtype bfloat16 --contestants ours compiled \
         --batches 1
 
@@ -26,12 +26,14 @@ import sys
 import time
 from pathlib import Path
 
-from gpt2course import measurements
 from gpt2course.config import SIZES, GPT2Config
+from gpt2course.course import measurements
 
 # tokens written in a round, and by a large model in a batch; the first only starts the clock
 STEPS, FEW = 9, 4
-TINY = GPT2Config(vocab_size=61, n_positions=64, n_embd=24, n_layer=2, n_head=2)  # for the test of this script
+TINY = GPT2Config(
+    vocab_size=61, n_positions=64, n_embd=24, n_layer=2, n_head=2
+)  # for the test of this script
 
 
 def child(contestant: str, shape: str, batch: int, device: str, dtype: str) -> None:
@@ -47,7 +49,9 @@ def child(contestant: str, shape: str, batch: int, device: str, dtype: str) -> N
         with torch.inference_mode():
             moments = write(position, steps)
         seconds = [after - before for before, after in itertools.pairwise(moments)]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+            2**20 if sys.platform == "darwin" else 2**10
+        )
         if device == "cuda":
             peak = torch.cuda.max_memory_allocated() / 2**20
         print(json.dumps({"seconds": seconds, "peak_mb": peak}), flush=True)
@@ -107,8 +111,7 @@ def moments_of(steps, n):
 
 def ours(config, batch, device, dtype):
     from gpt2course.cache import KVCache
-    from gpt2course.generate import _steps, stream_tokens
-    from gpt2course.sampling import Greedy
+    from gpt2course.generation import Greedy, decode_steps, stream_tokens
 
     model = our_model(config, device, dtype)
 
@@ -118,8 +121,12 @@ def ours(config, batch, device, dtype):
         cache.length = position
         ids = [0] * (position + 1)
         if batch == 1:
-            return moments_of(stream_tokens(model, ids, steps, stop_ids=(), cache=cache), steps)
-        return moments_of(_steps(model, [ids] * batch, steps, Greedy(), None, cache), steps)
+            return moments_of(
+                stream_tokens(model, ids, steps, stop_ids=(), cache=cache), steps
+            )
+        return moments_of(
+            decode_steps(model, [ids] * batch, steps, Greedy(), None, cache), steps
+        )
 
     return write
 
@@ -132,7 +139,9 @@ def transformers(config, batch, device, dtype):
 
     def write(position, steps):
         cache, found = DynamicCache(), []
-        for layer, (keys, values) in enumerate(filled(config, batch, position, device, dtype)):
+        for layer, (keys, values) in enumerate(
+            filled(config, batch, position, device, dtype)
+        ):
             cache.update(keys, values, layer)
 
         def note(input_ids, logits):
@@ -159,12 +168,16 @@ def llms_from_scratch(config, batch, device, dtype):
             "n_heads": config.n_head, "n_layers": config.n_layer, "drop_rate": 0.0, "qkv_bias": True,
         }
     ).to(device, dtype).eval()  # fmt: skip
-    return lambda position, steps: moments_of(whole_texts(model, config, batch, position, device), steps)
+    return lambda position, steps: moments_of(
+        whole_texts(model, config, batch, position, device), steps
+    )
 
 
 def naive(config, batch, device, dtype):
     model = our_model(config, device, dtype)
-    return lambda position, steps: moments_of(whole_texts(model, config, batch, position, device), steps)
+    return lambda position, steps: moments_of(
+        whole_texts(model, config, batch, position, device), steps
+    )
 
 
 def whole_texts(model, config, batch, position, device):
@@ -182,9 +195,14 @@ def products(config, batch, device, dtype):
     import torch.nn.functional as F
 
     model = our_model(config, device, dtype)
-    matrices = [(m.weight, m.bias) for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    matrices = [
+        (m.weight, m.bias) for m in model.modules() if isinstance(m, torch.nn.Linear)
+    ]
     matrices.append((model.wte.weight, None))
-    inputs = {n: torch.randn(batch, n, device=device, dtype=dtype) for n in (config.n_embd, 4 * config.n_embd)}
+    inputs = {
+        n: torch.randn(batch, n, device=device, dtype=dtype)
+        for n in (config.n_embd, 4 * config.n_embd)
+    }
 
     def loop():
         while True:
@@ -196,14 +214,19 @@ def products(config, batch, device, dtype):
 
 
 def compiled(config, batch, device, dtype):
-    from gpt2course.compiled import CompiledWriter
+    from gpt2course.generation import CompiledWriter
 
     if batch > 1:
         sys.exit("the compiled step writes one text at a time; pass --batches 1")
-    writer = CompiledWriter(our_model(config, device, dtype), backend="eager" if config is TINY else "inductor")
+    writer = CompiledWriter(
+        our_model(config, device, dtype),
+        backend="eager" if config is TINY else "inductor",
+    )
 
     def write(position, steps):  # what the cache holds does not change the cost
-        return moments_of(writer.stream([0] * (position + 1), steps, stop_ids=()), steps)
+        return moments_of(
+            writer.stream([0] * (position + 1), steps, stop_ids=()), steps
+        )
 
     return write
 
@@ -218,9 +241,20 @@ WITHOUT_CACHE = ("naive", "llms-from-scratch")
 class Process:
     """A contestant that waits for its turn."""
 
-    def __init__(self, name: str, shape: str, batch: int, options: argparse.Namespace) -> None:
+    def __init__(
+        self, name: str, shape: str, batch: int, options: argparse.Namespace
+    ) -> None:
         self.name = name
-        command = [sys.executable, __file__, "--child", name, shape, str(batch), options.device, options.dtype]
+        command = [
+            sys.executable,
+            __file__,
+            "--child",
+            name,
+            shape,
+            str(batch),
+            options.device,
+            options.dtype,
+        ]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         self.process = subprocess.Popen(command, text=True, **pipes)
 
@@ -241,9 +275,15 @@ class Process:
 def compare(shape: str, batch: int, options: argparse.Namespace) -> list[dict]:
     """All contestants on one shape: one row for each of them and each position."""
     config = TINY if shape == "tiny" else SIZES[shape]
-    positions = [n for n in (32, 256, 1000) if n < config.n_positions - 24] + [config.n_positions - 24]
-    weights = sum(p.numel() for p in _meta(config).parameters()) * (4 if options.dtype == "float32" else 2)
-    names = [name for name in options.contestants if name not in WITHOUT_CACHE or batch == 1]
+    positions = [n for n in (32, 256, 1000) if n < config.n_positions - 24] + [
+        config.n_positions - 24
+    ]
+    weights = sum(p.numel() for p in _meta(config).parameters()) * (
+        4 if options.dtype == "float32" else 2
+    )
+    names = [
+        name for name in options.contestants if name not in WITHOUT_CACHE or batch == 1
+    ]
     entered = [Process(name, shape, batch, options) for name in names]
     found: dict[tuple[str, int], list[dict]] = {}
     for entry in entered:
@@ -256,7 +296,9 @@ def compare(shape: str, batch: int, options: argparse.Namespace) -> list[dict]:
                 slow = entry.name in WITHOUT_CACHE
                 if slow and large and (position > 256 or number > 0):
                     continue  # minutes, which say nothing new; for the same reason not in batches
-                answer = entry.ask(position, FEW if slow or (large and batch > 1) else STEPS)
+                answer = entry.ask(
+                    position, FEW if slow or (large and batch > 1) else STEPS
+                )
                 answer |= {"copy": copy, "step": statistics.median(answer["seconds"])}
                 found.setdefault((entry.name, position), []).append(answer)
     for entry in entered:
@@ -298,13 +340,24 @@ def main() -> None:
     import torch
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, help="a file; without it, the result is printed")
+    parser.add_argument(
+        "--output", type=Path, help="a file; without it, the result is printed"
+    )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--shapes", nargs="+", choices=("tiny", *SIZES), default=["mini", "gpt2"])
+    parser.add_argument(
+        "--shapes", nargs="+", choices=("tiny", *SIZES), default=["mini", "gpt2"]
+    )
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
-    parser.add_argument("--contestants", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS)[:5])
+    parser.add_argument(
+        "--contestants",
+        nargs="+",
+        choices=list(CONTESTANTS),
+        default=list(CONTESTANTS)[:5],
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16", "float16"), default="float32"
+    )
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -312,14 +365,22 @@ def main() -> None:
         return child(name, shape, int(batch), device, dtype)
     torch.set_num_threads(1)
     started = time.perf_counter()
-    rows = [row for shape in options.shapes for batch in options.batches for row in compare(shape, batch, options)]
+    rows = [
+        row
+        for shape in options.shapes
+        for batch in options.batches
+        for row in compare(shape, batch, options)
+    ]
     result = {
         "command": " ".join(["python benchmarks/generation.py", *sys.argv[1:]]),
         "machine": measurements.machine("transformers", "llms-from-scratch"),
         "device": options.device,
         "dtype": options.dtype,
         "rounds": options.rounds,
-        "tokens_a_round": {"as a rule": STEPS - 1, "a large model in a batch, or without a cache": FEW - 1},
+        "tokens_a_round": {
+            "as a rule": STEPS - 1,
+            "a large model in a batch, or without a cache": FEW - 1,
+        },
         "minutes": round((time.perf_counter() - started) / 60, 1),
         "rows": rows,
     }

@@ -1,6 +1,6 @@
 """Fine-tuning on jokes: our loop against the source article's loop and against Hugging Face's Trainer.
 
-    python benchmarks/training.py --output gpt2course/measurements/training-cpu.json
+    python benchmarks/training.py --output gpt2course/course/measurements/training-cpu.json
     python benchmarks/training.py --device cuda --shapes gpt2 gpt2-xl --epochs 10
 
 Each reads the same jokes from text to the last step, so tokenising, packing and batching count. What is compared is
@@ -24,10 +24,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from gpt2course import measurements
 from gpt2course.config import SIZES, GPT2Config
+from gpt2course.course import measurements
 
-TINY = GPT2Config(vocab_size=4096, n_positions=512, n_embd=16, n_layer=1, n_head=2)  # for the test of this script
+TINY = GPT2Config(
+    vocab_size=4096, n_positions=512, n_embd=16, n_layer=1, n_head=2
+)  # for the test of this script
 WARM = 60  # jokes that are trained on before the clock starts
 
 
@@ -36,7 +38,7 @@ def child(contestant: str, shape: str, options: argparse.Namespace) -> dict:
     import torch
 
     from gpt2course.checkpoints import load_tokenizer
-    from gpt2course.jokes import encode_jokes, load_jokes
+    from gpt2course.data import encode_jokes, load_jokes
 
     torch.manual_seed(0)
     torch.set_num_threads(1 if options.device == "cpu" else 8)
@@ -57,7 +59,9 @@ def child(contestant: str, shape: str, options: argparse.Namespace) -> dict:
     if cuda:
         torch.cuda.synchronize()
     seconds = clock() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
     useful = 6 * _weights(config) + 12 * config.n_layer * config.n_embd * mean_length
     return {
         "tokens": tokens,
@@ -101,18 +105,27 @@ def ours(config, tokenizer, mean_length, options):
     """Packed rows, each document by itself, as `gpt2course finetune-jokes` does; dropout as in the checkpoint."""
     import torch
 
-    from gpt2course.jokes import encode_jokes
+    from gpt2course.data import encode_jokes, pack_sequences
     from gpt2course.model import GPT2
-    from gpt2course.packing import pack_sequences
-    from gpt2course.training import TrainConfig, parameter_groups, rows_of_step, train_step
+    from gpt2course.training import (
+        TrainConfig,
+        parameter_groups,
+        rows_of_step,
+        train_step,
+    )
 
-    run = TrainConfig(rows_per_step=options.rows_per_step, precision="bf16" if options.device == "cuda" else "fp32")
+    run = TrainConfig(
+        rows_per_step=options.rows_per_step,
+        precision="bf16" if options.device == "cuda" else "fp32",
+    )
     model = GPT2(config).to(options.device)
     groups = parameter_groups(model, run.weight_decay)
     optimizer = torch.optim.AdamW(groups, lr=run.lr, fused=True)
 
     def train(texts, epochs):
-        packed = pack_sequences(encode_jokes(texts, tokenizer), options.row_length, too_long="drop")
+        packed = pack_sequences(
+            encode_jokes(texts, tokenizer), options.row_length, too_long="drop"
+        )
         total = max(1, epochs * len(packed) // run.rows_per_step)
         tokens = 0
         for step in range(total):
@@ -120,7 +133,13 @@ def ours(config, tokenizer, mean_length, options):
                 group["lr"] = run.rate_at(step, total)
             batch = packed[rows_of_step(step, len(packed), run.rows_per_step, run.seed)]
             tokens += int((batch.document_ids >= 0).sum())
-            train_step(model, optimizer, [batch.to(options.device)], clip=run.clip, precision=run.precision)
+            train_step(
+                model,
+                optimizer,
+                [batch.to(options.device)],
+                clip=run.clip,
+                precision=run.precision,
+            )
         return tokens
 
     return train
@@ -128,7 +147,12 @@ def ours(config, tokenizer, mean_length, options):
 
 def ours_without_dropout(config, tokenizer, mean_length, options):
     """The same work as the article's loop, which never calls train() and so has no dropout."""
-    return ours(replace(config, embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0), tokenizer, mean_length, options)
+    return ours(
+        replace(config, embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0),
+        tokenizer,
+        mean_length,
+        options,
+    )
 
 
 def article(config, tokenizer, mean_length, options):
@@ -145,8 +169,12 @@ def article(config, tokenizer, mean_length, options):
     model = _theirs(config, options.device).eval()  # it never calls train()
     if options.device == "cuda":
         model.half()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-6, eps=1e-6, weight_decay=0.0)
-    scheduler = get_linear_schedule_with_warmup(optimizer, num_warmup_steps=5000, num_training_steps=-1)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=3e-6, eps=1e-6, weight_decay=0.0
+    )
+    scheduler = get_linear_schedule_with_warmup(
+        optimizer, num_warmup_steps=5000, num_training_steps=-1
+    )
 
     class Jokes(torch.utils.data.Dataset):
         def __init__(self, texts):
@@ -189,7 +217,7 @@ def trainer(config, tokenizer, mean_length, options, grouped=False):
     import transformers
     from transformers import DataCollatorForLanguageModeling, Trainer, TrainingArguments
 
-    from gpt2course.jokes import encode_jokes
+    from gpt2course.data import encode_jokes
 
     transformers.logging.set_verbosity_error()
     model = _theirs(config, options.device)
@@ -242,7 +270,9 @@ def compare(shape: str, options: argparse.Namespace) -> list[dict]:
     for _ in range(options.rounds):
         for name in found:
             done = subprocess.run(
-                [sys.executable, __file__, *sys.argv[1:], "--child", name, shape], capture_output=True, text=True
+                [sys.executable, __file__, *sys.argv[1:], "--child", name, shape],
+                capture_output=True,
+                text=True,
             )
             if done.returncode:
                 sys.exit(f"{name} failed on {shape}:\n{done.stderr[-2000:]}")
@@ -254,7 +284,9 @@ def compare(shape: str, options: argparse.Namespace) -> list[dict]:
         {
             "shape": shape,
             "contestant": name,
-            "tokens_per_second": [round(run["tokens"] / run["seconds"], 1) for run in runs],  # one a round
+            "tokens_per_second": [
+                round(run["tokens"] / run["seconds"], 1) for run in runs
+            ],  # one a round
             "peak_mb": round(statistics.median(run["peak_mb"] for run in runs)),
             "mfu": round(statistics.median(run["mfu"] for run in runs), 4),
             "tokens": runs[0]["tokens"],
@@ -268,18 +300,34 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, help="a JSON file; printed unless given")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--shapes", nargs="+", default=["mini"], choices=["tiny", *SIZES])
+    parser.add_argument(
+        "--shapes", nargs="+", default=["mini"], choices=["tiny", *SIZES]
+    )
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--contestants", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
+    parser.add_argument(
+        "--contestants", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS)
+    )
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--jokes", type=int, default=None, metavar="N", help="the first N; all by default")
+    parser.add_argument(
+        "--jokes",
+        type=int,
+        default=None,
+        metavar="N",
+        help="the first N; all by default",
+    )
     parser.add_argument("--data", default="embedded", help="as in load_jokes")
     parser.add_argument("--rows-per-step", type=int, help="of ours; 16, on a GPU 32")
-    parser.add_argument("--row-length", type=int, help="of ours, in tokens; 128, on a GPU 256")
+    parser.add_argument(
+        "--row-length", type=int, help="of ours, in tokens; 128, on a GPU 256"
+    )
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    options.rows_per_step = options.rows_per_step or (32 if options.device == "cuda" else 16)
-    options.row_length = options.row_length or (256 if options.device == "cuda" else 128)
+    options.rows_per_step = options.rows_per_step or (
+        32 if options.device == "cuda" else 16
+    )
+    options.row_length = options.row_length or (
+        256 if options.device == "cuda" else 128
+    )
     return options
 
 
@@ -292,7 +340,10 @@ def main() -> None:
     result = {
         "command": " ".join(["python benchmarks/training.py", *sys.argv[1:]]),
         "machine": measurements.machine("transformers", "accelerate"),
-        **{name: getattr(options, name) for name in ("device", "rounds", "epochs", "rows_per_step", "row_length")},
+        **{
+            name: getattr(options, name)
+            for name in ("device", "rounds", "epochs", "rows_per_step", "row_length")
+        },
         "rows": [row for shape in options.shapes for row in compare(shape, options)],
         "minutes": round((time.perf_counter() - started) / 60, 1),
     }

@@ -35,10 +35,21 @@ class KVCache:
     ) -> None:
         max_length = config.n_positions if max_length is None else max_length
         if not 1 <= max_length <= config.n_positions:
-            raise ValueError(f"max_length is {max_length}; the model reads 1 to {config.n_positions} tokens")
-        shape = (config.n_layer, 2, batch_size, config.n_head, max_length, config.head_size)
+            raise ValueError(
+                f"max_length is {max_length}; the model reads 1 to {config.n_positions} tokens"
+            )
+        shape = (
+            config.n_layer,
+            2,
+            batch_size,
+            config.n_head,
+            max_length,
+            config.head_size,
+        )
         self._store = torch.zeros(shape, dtype=dtype, device=device)
-        self.layers = [(layer[0], layer[1]) for layer in self._store]  # keys and values, views of the store
+        self.layers = [
+            (layer[0], layer[1]) for layer in self._store
+        ]  # keys and values, views of the store
         self.length = 0
 
     @property
@@ -72,7 +83,9 @@ class KVCache:
         Args:
             rows: (B,) int64.
         """
-        self._store[..., : self.length, :] = self._store[..., : self.length, :].index_select(2, rows)
+        self._store[..., : self.length, :] = self._store[
+            ..., : self.length, :
+        ].index_select(2, rows)
 
     def advance(self, n_tokens: int) -> None:
         """Count tokens as read, once every layer has stored them."""

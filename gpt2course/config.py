@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
-ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")  # two names, one function: the tanh form of GELU
+ACTIVATIONS = (
+    "gelu_new",
+    "gelu_pytorch_tanh",
+)  # two names, one function: the tanh form of GELU
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,18 @@ class GPT2Config:
         for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
+                raise ValueError(
+                    f"{name} is {value!r}; it must be a whole number of at least 1"
+                )
         if self.n_embd % self.n_head:
             raise ValueError(
                 f"n_embd {self.n_embd} cannot be split into {self.n_head} heads; choose n_head from its divisors"
             )
         for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; a dropout probability lies in [0, 1)")
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; a dropout probability lies in [0, 1)"
+                )
         if self.eos_token_id is None or not 0 <= self.eos_token_id < self.vocab_size:
             object.__setattr__(self, "eos_token_id", self.vocab_size - 1)
 
@@ -69,17 +76,23 @@ class GPT2Config:
             ValueError: the file describes another architecture, or a GPT-2 variant that this model does not compute.
         """
         if config.get("model_type", "gpt2") != "gpt2":
-            raise ValueError(f"model_type is {config['model_type']!r}; this course reads 'gpt2' checkpoints only")
+            raise ValueError(
+                f"model_type is {config['model_type']!r}; this course reads 'gpt2' checkpoints only"
+            )
         if config.get("activation_function", "gelu_new") not in ACTIVATIONS:
             raise ValueError(
                 f"activation_function is {config['activation_function']!r}; GPT-2 uses one of {', '.join(ACTIVATIONS)}"
             )
         own = {f.name: config[f.name] for f in fields(cls) if f.name in config}
-        if isinstance(own.get("eos_token_id"), list):  # several ways to end; the first is GPT-2's own
+        if isinstance(
+            own.get("eos_token_id"), list
+        ):  # several ways to end; the first is GPT-2's own
             own["eos_token_id"] = own["eos_token_id"][0]
         result = cls(**own)
         if config.get("n_inner") not in (None, 4 * result.n_embd):
-            raise ValueError(f"n_inner is {config['n_inner']}; GPT-2 has 4 * n_embd = {4 * result.n_embd}")
+            raise ValueError(
+                f"n_inner is {config['n_inner']}; GPT-2 has 4 * n_embd = {4 * result.n_embd}"
+            )
         for flag, usual in (
             ("scale_attn_weights", True),
             ("scale_attn_by_inverse_layer_idx", False),
@@ -103,7 +116,9 @@ class GPT2Config:
 
 
 SIZES: dict[str, GPT2Config] = {
-    "mini": GPT2Config(vocab_size=4096, n_positions=512, n_embd=192, n_layer=6, n_head=6),
+    "mini": GPT2Config(
+        vocab_size=4096, n_positions=512, n_embd=192, n_layer=6, n_head=6
+    ),
     "gpt2": GPT2Config(),
     "gpt2-medium": GPT2Config(n_embd=1024, n_layer=24, n_head=16),
     "gpt2-large": GPT2Config(n_embd=1280, n_layer=36, n_head=20),

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from gpt2course.model import GPT2
 
-IGNORE_INDEX = -100  # a label that does not count; torch's and Hugging Face's convention
+IGNORE_INDEX = (
+    -100
+)  # a label that does not count; torch's and Hugging Face's convention
 
 
 def shift(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,9 +33,13 @@ def shift(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     Source: transformers' ForCausalLMLoss. Chapter: the loss.
     """
     if labels.shape != logits.shape[:-1]:
-        raise ValueError(f"labels {tuple(labels.shape)} do not match logits {tuple(logits.shape)}; pass the input_ids")
+        raise ValueError(
+            f"labels {tuple(labels.shape)} do not match logits {tuple(logits.shape)}; pass the input_ids"
+        )
     if labels.size(-1) < 2:
-        raise ValueError(f"{labels.size(-1)} token(s): nothing to predict; a loss needs at least two tokens")
+        raise ValueError(
+            f"{labels.size(-1)} token(s): nothing to predict; a loss needs at least two tokens"
+        )
     return logits[..., :-1, :], labels[..., 1:]
 
 
@@ -51,7 +57,10 @@ def cross_entropy(logits: Tensor, targets: Tensor, reduction: str = "mean") -> T
     Source: torch.nn.functional.cross_entropy, which computes it. Chapter: the loss.
     """
     loss = F.cross_entropy(
-        logits.flatten(0, -2).float(), targets.flatten(), ignore_index=IGNORE_INDEX, reduction=reduction
+        logits.flatten(0, -2).float(),
+        targets.flatten(),
+        ignore_index=IGNORE_INDEX,
+        reduction=reduction,
     )
     return loss.view(targets.shape) if reduction == "none" else loss
 
@@ -80,7 +89,9 @@ class TextLoss:
         return self.nats / math.log(2) / self.characters
 
 
-def _windows(ids: Sequence[int], eos: int, window: int, stride: int) -> Iterator[tuple[list[int], list[int]]]:
+def _windows(
+    ids: Sequence[int], eos: int, window: int, stride: int
+) -> Iterator[tuple[list[int], list[int]]]:
     """Cut one text into overlapping windows in which every token is scored once, with the most context before it."""
     inputs, targets = [eos, *ids], [*ids, eos]
     scored = 0
@@ -93,17 +104,27 @@ def _windows(ids: Sequence[int], eos: int, window: int, stride: int) -> Iterator
             return
 
 
-def _window_and_stride(model: GPT2, window: int | None, stride: int | None) -> tuple[int, int]:
+def _window_and_stride(
+    model: GPT2, window: int | None, stride: int | None
+) -> tuple[int, int]:
     """Fill in what was not given; refuse a stride that leaves tokens out."""
     window = model.config.n_positions if window is None else window
     stride = max(1, window // 2) if stride is None else stride
     if not 1 <= stride <= window:
-        raise ValueError(f"stride is {stride}; it must lie between 1 and the window of {window} tokens")
+        raise ValueError(
+            f"stride is {stride}; it must lie between 1 and the window of {window} tokens"
+        )
     return window, stride
 
 
 @torch.no_grad()
-def token_losses(model: GPT2, ids: Sequence[int], *, window: int | None = None, stride: int | None = None) -> Tensor:
+def token_losses(
+    model: GPT2,
+    ids: Sequence[int],
+    *,
+    window: int | None = None,
+    stride: int | None = None,
+) -> Tensor:
     """The price of every token of one text, which starts after <|endoftext|> and has to predict its own end.
 
     Args:
@@ -123,7 +144,9 @@ def token_losses(model: GPT2, ids: Sequence[int], *, window: int | None = None, 
     parts = []
     for inputs, targets in _windows(ids, model.config.eos_token_id, window, stride):
         wanted = torch.tensor([targets], device=model.device)
-        losses = cross_entropy(model(torch.tensor([inputs], device=model.device)), wanted, reduction="none")
+        losses = cross_entropy(
+            model(torch.tensor([inputs], device=model.device)), wanted, reduction="none"
+        )
         parts.append(losses[wanted != IGNORE_INDEX].cpu())
     return torch.cat(parts)
 
@@ -163,8 +186,12 @@ def text_loss(
     if not documents or characters < 1:
         raise ValueError("no text to score; pass at least one document")
     eos = model.config.eos_token_id
-    pieces = [piece for ids in documents for piece in _windows(ids, eos, window, stride)]
-    pieces.sort(key=lambda piece: len(piece[0]))  # texts of one length together: little padding
+    pieces = [
+        piece for ids in documents for piece in _windows(ids, eos, window, stride)
+    ]
+    pieces.sort(
+        key=lambda piece: len(piece[0])
+    )  # texts of one length together: little padding
     nats, tokens, batch = 0.0, 0, []
     for i, piece in enumerate(pieces):
         batch.append(piece)
@@ -172,8 +199,12 @@ def text_loss(
         if longest_next and longest_next * (len(batch) + 1) <= batch_tokens:
             continue
         T = len(piece[0])
-        input_ids = torch.tensor([x + [eos] * (T - len(x)) for x, _ in batch], device=model.device)
-        targets = torch.tensor([y + [IGNORE_INDEX] * (T - len(y)) for _, y in batch], device=model.device)
+        input_ids = torch.tensor(
+            [x + [eos] * (T - len(x)) for x, _ in batch], device=model.device
+        )
+        targets = torch.tensor(
+            [y + [IGNORE_INDEX] * (T - len(y)) for _, y in batch], device=model.device
+        )
         nats += cross_entropy(model(input_ids), targets, reduction="sum").item()
         tokens += int((targets != IGNORE_INDEX).sum())
         batch = []

@@ -16,7 +16,9 @@ from gpt2course.cache import KVCache
 from gpt2course.config import GPT2Config
 
 
-def causal_mask(T: int, S: int | None = None, device: torch.device | str | None = None) -> Tensor:
+def causal_mask(
+    T: int, S: int | None = None, device: torch.device | str | None = None
+) -> Tensor:
     """Which keys each query may look at: itself and what came before.
 
     Args:
@@ -32,7 +34,9 @@ def causal_mask(T: int, S: int | None = None, device: torch.device | str | None 
     return torch.ones(T, S, dtype=torch.bool, device=device).tril(diagonal=S - T)
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0) -> Tensor:
+def attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0
+) -> Tensor:
     """softmax(q @ k^T / sqrt(D)) @ v: each query takes a weighted mean of the values.
 
     Args:
@@ -50,7 +54,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropo
     whole = mask is None and T == S  # the kernel's own causal flag is wrong when T != S
     if mask is None and not whole and T > 1:
         mask = causal_mask(T, S, q.device)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=whole)
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=whole
+    )
 
 
 class CausalSelfAttention(nn.Module):
@@ -59,12 +65,16 @@ class CausalSelfAttention(nn.Module):
     def __init__(self, config: GPT2Config, layer: int) -> None:
         super().__init__()
         self.n_head, self.layer = config.n_head, layer
-        self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)  # queries, keys and values in one product
+        self.c_attn = nn.Linear(
+            config.n_embd, 3 * config.n_embd
+        )  # queries, keys and values in one product
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
         self.attn_pdrop = config.attn_pdrop
         self.resid_dropout = nn.Dropout(config.resid_pdrop)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None
+    ) -> Tensor:
         B, T, C = x.shape
         qkv = self.c_attn(x).view(B, T, 3, self.n_head, C // self.n_head)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
@@ -98,7 +108,9 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None
+    ) -> Tensor:
         x = x + self.attn(self.ln_1(x), mask, cache)
         return x + self.mlp(self.ln_2(x))
 
@@ -116,7 +128,9 @@ class GPT2(nn.Module):
         super().__init__()
         self.config = config
         self.wte = nn.Embedding(config.vocab_size, config.n_embd)  # one vector a token
-        self.wpe = nn.Embedding(config.n_positions, config.n_embd)  # one vector a position
+        self.wpe = nn.Embedding(
+            config.n_positions, config.n_embd
+        )  # one vector a position
         self.drop = nn.Dropout(config.embd_pdrop)
         self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
@@ -167,7 +181,9 @@ class GPT2(nn.Module):
             ValueError: input_ids that are not (B, T), an id outside the vocabulary, more tokens than n_positions.
         """
         if input_ids.dim() != 2 or input_ids.size(1) == 0:
-            raise ValueError(f"input_ids has shape {tuple(input_ids.shape)}; it must be (B, T) with at least one token")
+            raise ValueError(
+                f"input_ids has shape {tuple(input_ids.shape)}; it must be (B, T) with at least one token"
+            )
         past, T = 0 if cache is None else cache.length, input_ids.size(1)
         if past + T > self.config.n_positions:
             raise ValueError(
@@ -206,4 +222,6 @@ class GPT2(nn.Module):
         Returns:
             (B, T, V).
         """
-        return self.head(self.hidden(input_ids, position_ids=position_ids, mask=mask, cache=cache))
+        return self.head(
+            self.hidden(input_ids, position_ids=position_ids, mask=mask, cache=cache)
+        )

@@ -18,7 +18,9 @@ def unknown(what: str, given: str, allowed: Sequence[str]) -> ValueError:
     """The error for a name that is none of the allowed ones: it suggests the nearest."""
     near = difflib.get_close_matches(given, allowed, n=1, cutoff=0.5)
     guess = f"did you mean {near[0]!r}? " if near else ""
-    return ValueError(f"unknown {what} {given!r}; {guess}known are {', '.join(allowed)}")
+    return ValueError(
+        f"unknown {what} {given!r}; {guess}known are {', '.join(allowed)}"
+    )
 
 
 def checkpoint_name(name: str | None = None) -> str:
@@ -29,7 +31,9 @@ def checkpoint_name(name: str | None = None) -> str:
     """
     name = name or os.environ.get("GPT2COURSE_CHECKPOINT") or "mini"
     name = name.removeprefix("openai-community/")
-    if name not in CHECKPOINTS and not (os.sep in name or "/" in name or name in (".", "..")):
+    if name not in CHECKPOINTS and not (
+        os.sep in name or "/" in name or name in (".", "..")
+    ):
         raise unknown("checkpoint", name, (*CHECKPOINTS, "./a-folder"))
     return name
 

@@ -10,20 +10,25 @@ import pytest
 import torch
 from hypothesis import settings
 
+from gpt2course.checkpoints import from_hf
 from gpt2course.config import GPT2Config
 from gpt2course.model import GPT2
-from gpt2course.weights import from_hf
 
 # the same examples every time, and as long as a busy machine needs for them
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.load_profile("course")
 torch.set_num_threads(1)  # the models are tiny: a second thread would only wait
 TINY = GPT2Config(vocab_size=61, n_positions=32, n_embd=24, n_layer=3, n_head=4)
-FOLLOWS_THE_SHELL = ("test_chapters", "test_site")  # these run on the checkpoint that somebody asked for
+FOLLOWS_THE_SHELL = (
+    "test_chapters",
+    "test_site",
+)  # these run on the checkpoint that somebody asked for
 
 
 @pytest.fixture(autouse=True)
-def default_settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def default_settings(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The package is tested on its defaults, whatever the shell says, and without the hub."""
     if request.path.stem not in FOLLOWS_THE_SHELL:
         for name in [name for name in os.environ if name.startswith("GPT2COURSE_")]:
@@ -44,7 +49,9 @@ def twins(config: GPT2Config, std: float = 0.2, attn_implementation: str = "sdpa
     import transformers
 
     torch.manual_seed(0)
-    hf_config = transformers.GPT2Config(**config.to_dict(), attn_implementation=attn_implementation)
+    hf_config = transformers.GPT2Config(
+        **config.to_dict(), attn_implementation=attn_implementation
+    )
     theirs = transformers.GPT2LMHeadModel(hf_config).eval()
     perturb(theirs, std)
     ours = GPT2(config).eval()
@@ -62,12 +69,28 @@ def random_model(config: GPT2Config = TINY, std: float = 0.2) -> GPT2:
 
 def random_ids(config: GPT2Config, B: int, T: int, seed: int = 0) -> torch.Tensor:
     """(B, T) token ids."""
-    return torch.randint(config.vocab_size, (B, T), generator=torch.Generator().manual_seed(seed))
+    return torch.randint(
+        config.vocab_size, (B, T), generator=torch.Generator().manual_seed(seed)
+    )
 
 
-def run_python(*arguments: str, timeout: float = 600, **environment: str) -> subprocess.CompletedProcess:
+def run_python(
+    *arguments: str, timeout: float = 600, **environment: str
+) -> subprocess.CompletedProcess:
     """Python in a process of its own. A value of "" removes a variable of the environment."""
-    merged = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    merged = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # it sees what we see
+        **environment,
+    }
     merged = {name: value for name, value in merged.items() if value != ""}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, env=merged, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(
+        command,
+        env=merged,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )

@@ -30,7 +30,9 @@ class HubStandIn:
         requests: "METHOD path" of everything that was asked, in order.
     """
 
-    def __init__(self, repositories: dict[tuple[str, str], dict[str, bytes]], mode: str = "well") -> None:
+    def __init__(
+        self, repositories: dict[tuple[str, str], dict[str, bytes]], mode: str = "well"
+    ) -> None:
         self.repositories, self.mode, self.requests = repositories, mode, []
         self.leaving = threading.Event()
         stand_in = self
@@ -51,7 +53,11 @@ class HubStandIn:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> HubStandIn:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.05},
+            daemon=True,
+        ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,7 +67,11 @@ class HubStandIn:
 
     def downloaded(self) -> set[str]:
         """Names of the files whose content was asked for."""
-        return {FILE.search(line)[4] for line in self.requests if line.startswith("GET") and FILE.search(line)}
+        return {
+            FILE.search(line)[4]
+            for line in self.requests
+            if line.startswith("GET") and FILE.search(line)
+        }
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Look one request up and answer it in the current mode."""
@@ -74,29 +84,46 @@ class HubStandIn:
             return self.send(handler, 404 if self.mode == "missing" else 500, b"{}")
         if api := API.match(handler.path):
             kind, name, what, revision = api.groups()
-            files = self.repositories.get((name if kind == "models" else f"datasets/{name}", revision))
+            files = self.repositories.get(
+                (name if kind == "models" else f"datasets/{name}", revision)
+            )
             if files is None:
                 return self.send(handler, 404, b"{}", {"X-Error-Code": "RepoNotFound"})
             if what == "revision":
                 siblings = [{"rfilename": path} for path in files]
                 sha = commit(revision) if "%2F" in revision else revision
-                return self.send(handler, 200, json.dumps({"id": name, "sha": sha, "siblings": siblings}).encode())
+                return self.send(
+                    handler,
+                    200,
+                    json.dumps({"id": name, "sha": sha, "siblings": siblings}).encode(),
+                )
             if self.mode == "slow":
                 time.sleep(4)
-            tree = [{"type": "file", "path": p, "size": len(c), "oid": _digest(c)} for p, c in files.items()]
+            tree = [
+                {"type": "file", "path": p, "size": len(c), "oid": _digest(c)}
+                for p, c in files.items()
+            ]
             return self.send(handler, 200, json.dumps(tree).encode())
         if asked := FILE.match(handler.path):
             dataset, name, revision, path = asked.groups()
-            content = self.repositories.get(((dataset or "") + name, revision), {}).get(path)
+            content = self.repositories.get(((dataset or "") + name, revision), {}).get(
+                path
+            )
             if content is None:
                 return self.send(handler, 404, b"", {"X-Error-Code": "EntryNotFound"})
             return self.send_file(handler, content, revision)
         return self.send(handler, 404, b"{}")
 
-    def send_file(self, handler: BaseHTTPRequestHandler, content: bytes, revision: str) -> None:
+    def send_file(
+        self, handler: BaseHTTPRequestHandler, content: bytes, revision: str
+    ) -> None:
         """A whole file, or the rest of it where a range is asked for, or less than was promised."""
         large = len(content) > 50_000
-        headers = {"ETag": f'"{_digest(content)}"', "X-Repo-Commit": revision, "Accept-Ranges": "bytes"}
+        headers = {
+            "ETag": f'"{_digest(content)}"',
+            "X-Repo-Commit": revision,
+            "Accept-Ranges": "bytes",
+        }
         start = int(re.sub(r"\D", "", handler.headers.get("Range", "")) or 0)
         if self.mode == "slow" and large:
             time.sleep(4)
@@ -104,7 +131,9 @@ class HubStandIn:
             content = content[: len(content) // 2]
         promised = len(content) - start
         if start:
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            headers["Content-Range"] = (
+                f"bytes {start}-{len(content) - 1}/{len(content)}"
+            )
         body = content[start:]
         if handler.command == "GET" and large and self.mode == "cut":
             body = content[start : len(content) // 2]
@@ -121,7 +150,10 @@ class HubStandIn:
     ) -> None:
         """Status, headers and (unless only asked for the headers) the body."""
         handler.send_response(status)
-        for name, value in {**(headers or {}), "Content-Length": len(body) if length is None else length}.items():
+        for name, value in {
+            **(headers or {}),
+            "Content-Length": len(body) if length is None else length,
+        }.items():
             handler.send_header(name, str(value))
         handler.end_headers()
         if handler.command != "HEAD":

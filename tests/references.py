@@ -1,7 +1,7 @@
 """Chapters as notebooks that nbval can judge, and the reference outputs that it compares with.
 
 `make record` runs this file. It executes the chapters at effort quick and writes, for each cell tagged
-nbval-check-output, its source and its text into tests/reference/CHAPTER.json. nbval compares nothing in a notebook
+nbval-check-output, its source and its text into tests/chapters/reference/CHAPTER.json. nbval compares nothing in a notebook
 that was never run, so the references are put into the notebook as if it had been.
 """
 
@@ -22,17 +22,26 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
-REFERENCE = ROOT / "tests/reference"
-sys.path.insert(0, str(BOOK))
+REFERENCE = ROOT / "tests/chapters/reference"
+sys.path.insert(0, str(ROOT))  # `make record` runs this file from its own folder
 
-import convert as converter  # noqa: E402 (it lies beside the chapters, outside of any package)
-
-from gpt2course import checkpoints, classify, settings  # noqa: E402
+from gpt2course import settings  # noqa: E402
+from gpt2course.checkpoints import load as checkpoints  # noqa: E402
+from gpt2course.sentiment import classify  # noqa: E402
+from tools import notebooks as converter  # noqa: E402
 
 CHECKED, ANY_CHECKPOINT = "nbval-check-output", "any-checkpoint"
-FORBIDDEN = ("nbval-skip", "nbval-ignore-output", "nbval-raises-exception", "raises-exception", "skip-execution")
+FORBIDDEN = (
+    "nbval-skip",
+    "nbval-ignore-output",
+    "nbval-raises-exception",
+    "raises-exception",
+    "skip-execution",
+)
 AT_A_TIME = 2
-CELL_SECONDS = 600  # at effort quick a cell takes seconds; a busy machine may need minutes
+CELL_SECONDS = (
+    600  # at effort quick a cell takes seconds; a busy machine may need minutes
+)
 
 
 class ChapterError(ValueError):
@@ -46,7 +55,11 @@ def tags(cell: NotebookNode) -> list[str]:
 
 def checked_cells(notebook: NotebookNode) -> list[NotebookNode]:
     """The cells whose text must stay the same."""
-    return [cell for cell in notebook.cells if cell.cell_type == "code" and CHECKED in tags(cell)]
+    return [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and CHECKED in tags(cell)
+    ]
 
 
 def reference_file(chapter: Path) -> Path:
@@ -87,18 +100,29 @@ def asserted(source: str, *, right: bool) -> str:
     checks = [
         statement
         for statement in ast.parse(source).body
-        if isinstance(statement, ast.Expr) and ast.unparse(statement).startswith("check(")
+        if isinstance(statement, ast.Expr)
+        and ast.unparse(statement).startswith("check(")
     ]
     if not checks:
-        raise ChapterError(f"an exercise calls check on what was written, this one does not:\n{source}")
+        raise ChapterError(
+            f"an exercise calls check on what was written, this one does not:\n{source}"
+        )
     for call in checks:
-        lines[call.lineno - 1] = ("assert " if right else "assert not ") + lines[call.lineno - 1]
-        problem = "the solution does not pass its check" if right else "the stub passes the check already"
+        lines[call.lineno - 1] = ("assert " if right else "assert not ") + lines[
+            call.lineno - 1
+        ]
+        problem = (
+            "the solution does not pass its check"
+            if right
+            else "the stub passes the check already"
+        )
         lines[call.end_lineno - 1] += f", {problem!r}"
     return "\n".join(lines)
 
 
-def with_references(chapter: Path, references: list[dict[str, str]], *, compare_all: bool) -> NotebookNode:
+def with_references(
+    chapter: Path, references: list[dict[str, str]], *, compare_all: bool
+) -> NotebookNode:
     """The notebook that nbval gets: run it, and compare each tagged cell with its reference.
 
     Args:
@@ -111,10 +135,14 @@ def with_references(chapter: Path, references: list[dict[str, str]], *, compare_
     """
     notebook = to_run(chapter)
     cells = checked_cells(notebook)
-    recorded, current = [r["source"] for r in references], [cell.source for cell in cells]
+    recorded, current = (
+        [r["source"] for r in references],
+        [cell.source for cell in cells],
+    )
     if recorded != current:
         different = (
-            next((c for c in current if c not in recorded), None) or "a recorded cell that is gone, or has moved"
+            next((c for c in current if c not in recorded), None)
+            or "a recorded cell that is gone, or has moved"
         )
         raise ChapterError(
             f"{chapter.stem}: the references in {reference_file(chapter).name} do not fit the cells tagged {CHECKED}; "
@@ -124,10 +152,18 @@ def with_references(chapter: Path, references: list[dict[str, str]], *, compare_
         if compare_all or ANY_CHECKPOINT in tags(cell):
             cell.execution_count = 1  # without it nbval compares nothing
             if "stdout" in reference:
-                cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=reference["stdout"]))
+                cell.outputs.append(
+                    nbformat.v4.new_output(
+                        "stream", name="stdout", text=reference["stdout"]
+                    )
+                )
             if "result" in reference:
                 data = {"text/plain": reference["result"]}
-                cell.outputs.append(nbformat.v4.new_output("execute_result", data=data, execution_count=1))
+                cell.outputs.append(
+                    nbformat.v4.new_output(
+                        "execute_result", data=data, execution_count=1
+                    )
+                )
     return notebook
 
 
@@ -149,7 +185,10 @@ def record(chapter: Path) -> list[dict[str, str]]:
             resources={"metadata": {"path": folder}},
             extra_arguments=["--log-level=40"],  # errors only
         ).execute()
-    return [{"source": cell.source, **text_of(cell, chapter)} for cell in checked_cells(notebook)]
+    return [
+        {"source": cell.source, **text_of(cell, chapter)}
+        for cell in checked_cells(notebook)
+    ]
 
 
 def text_of(cell: NotebookNode, chapter: Path) -> dict[str, str]:
@@ -158,15 +197,21 @@ def text_of(cell: NotebookNode, chapter: Path) -> dict[str, str]:
     for output in cell.outputs:
         if output.output_type == "stream" and output.name == "stdout":
             text["stdout"] = text.get("stdout", "") + output.text
-        elif output.output_type == "execute_result" and set(output.data) == {"text/plain"}:
+        elif output.output_type == "execute_result" and set(output.data) == {
+            "text/plain"
+        }:
             text["result"] = output.data["text/plain"]
         else:
-            what = output.get("name") or ", ".join(output.get("data", [output.output_type]))
+            what = output.get("name") or ", ".join(
+                output.get("data", [output.output_type])
+            )
             raise ChapterError(
                 f"{chapter.stem}: a cell tagged {CHECKED} shows {what}; only text is compared:\n{cell.source}"
             )
     if not text:
-        raise ChapterError(f"{chapter.stem}: a cell tagged {CHECKED} shows nothing:\n{cell.source}")
+        raise ChapterError(
+            f"{chapter.stem}: a cell tagged {CHECKED} shows nothing:\n{cell.source}"
+        )
     return text
 
 
@@ -176,8 +221,14 @@ def write_checksums() -> None:
         (checkpoints.MINI, checkpoints.MINI_SHA256),
         (classify.CLASSIFIER, classify.CLASSIFIER_SHA256),
     ):
-        files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "README.md")
-        digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        files = sorted(
+            path
+            for path in folder.iterdir()
+            if path.is_file() and path.name != "README.md"
+        )
+        digests = {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+        }
         record.write_text(json.dumps(digests, indent=2) + "\n")
 
 
@@ -185,7 +236,10 @@ def main() -> int:
     """Record every chapter, two at a time, and remove the references of chapters that are gone."""
     os.environ |= {"OMP_NUM_THREADS": "1", "GPT2COURSE_EFFORT": "quick"}
     if settings.checkpoint_name() != "mini":
-        print("references are those of the mini checkpoint: unset GPT2COURSE_CHECKPOINT", file=sys.stderr)
+        print(
+            "references are those of the mini checkpoint: unset GPT2COURSE_CHECKPOINT",
+            file=sys.stderr,
+        )
         return 2
     write_checksums()
     chapters = converter.chapter_files(BOOK)
@@ -196,7 +250,9 @@ def main() -> int:
         old.unlink()
     for chapter, cells in recorded.items():
         if cells:
-            reference_file(chapter).write_text(json.dumps(cells, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            reference_file(chapter).write_text(
+                json.dumps(cells, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
         print(f"{chapter.stem}: {len(cells)} cells")
     return 0
 

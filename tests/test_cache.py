@@ -13,13 +13,19 @@ from gpt2course.cache import KVCache
 MODEL = random_model()
 
 
-@given(pieces=st.lists(st.integers(1, 9), min_size=1, max_size=12).filter(lambda pieces: sum(pieces) <= 32))
+@given(
+    pieces=st.lists(st.integers(1, 9), min_size=1, max_size=12).filter(
+        lambda pieces: sum(pieces) <= 32
+    )
+)
 def test_pieces_of_any_size_equal_the_whole(pieces):
     ids = random_ids(TINY, 2, sum(pieces))
     cache = KVCache(TINY, batch_size=2, max_length=sum(pieces))
     with torch.no_grad():
         parts = [MODEL(piece, cache=cache) for piece in ids.split(pieces, dim=1)]
-        torch.testing.assert_close(torch.cat(parts, dim=1), MODEL(ids), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            torch.cat(parts, dim=1), MODEL(ids), atol=1e-5, rtol=0
+        )
     assert cache.length == sum(pieces)
 
 
@@ -29,8 +35,12 @@ def test_more_than_there_is_room_for():
         MODEL(random_ids(TINY, 1, 4), cache=cache)
         with pytest.raises(ValueError, match="7 tokens do not fit in a cache of 6"):
             MODEL(random_ids(TINY, 1, 3), cache=cache)
-        last = MODEL(random_ids(TINY, 1, 6)[:, 4:], cache=cache)  # the refusal changed nothing
-        torch.testing.assert_close(last, MODEL(random_ids_of_both())[:, 4:], atol=1e-5, rtol=0)
+        last = MODEL(
+            random_ids(TINY, 1, 6)[:, 4:], cache=cache
+        )  # the refusal changed nothing
+        torch.testing.assert_close(
+            last, MODEL(random_ids_of_both())[:, 4:], atol=1e-5, rtol=0
+        )
 
 
 def random_ids_of_both() -> torch.Tensor:
@@ -42,13 +52,17 @@ def test_more_than_the_model_reads():
     assert cache.max_length == TINY.n_positions
     with torch.no_grad():
         MODEL(random_ids(TINY, 1, 30), cache=cache)
-        with pytest.raises(ValueError, match=r"33 tokens are more than .* 32 positions"):
+        with pytest.raises(
+            ValueError, match=r"33 tokens are more than .* 32 positions"
+        ):
             MODEL(random_ids(TINY, 1, 3), cache=cache)
 
 
 @pytest.mark.parametrize("max_length", [0, -1, 33])
 def test_impossible_lengths(max_length):
-    with pytest.raises(ValueError, match=f"max_length is {max_length}; the model reads 1 to 32 tokens"):
+    with pytest.raises(
+        ValueError, match=f"max_length is {max_length}; the model reads 1 to 32 tokens"
+    ):
         KVCache(TINY, max_length=max_length)
 
 

@@ -1,9 +1,10 @@
-"""The package as a house: imports go one way, nothing happens when a module is imported."""
+"""The package as a house: imports go one way and through the faces of the rooms, and importing does nothing."""
 
 from __future__ import annotations
 
 import ast
-import json
+import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -11,99 +12,117 @@ from conftest import run_python
 
 import gpt2course
 
-# A module imports only from those before it.
-ORDER = [
-    "config", "cache", "model", "decode", "weights", "settings", "measurements", "checkpoints", "sampling",
-    "generate", "compiled", "beam", "loss", "packing", "muon", "runs", "training", "data", "jokes", "pretraining",
-    "card", "metrics", "classify", "evaluation", "interpret", "notebook", "plots", "widgets", "exercises", "cli",
-    "__main__",
-]  # fmt: skip
-MAY_IMPORT = {  # inside functions only, as these take seconds to import
-    "transformers": {"weights", "checkpoints", "classify", "exercises"},
-    "datasets": {"data", "classify", "metrics"},
-    "tokenizers": {"pretraining"},
-    "accelerate": {"training", "classify"},
-    "sklearn": {"classify"},
-}
+# From the ground up: a room imports only from those before it.
+ROOMS = [
+    *("config", "settings", "cache", "model", "loss", "files"),
+    *("checkpoints", "generation", "data", "training", "evaluation", "sentiment"),
+    *("course", "cli", "__main__"),
+]
 PACKAGE = Path(gpt2course.__file__).parent
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+ROOT = PACKAGE.parent
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
+FILES += sorted(path for path in PACKAGE.glob("*.py") if path.name != "__init__.py")
+FACES = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+LAZY_FACES = [face for face in FACES if face != "cli"]
+HEAVY = ("torch", "transformers", "datasets", "matplotlib", "sklearn", "scipy")
 
 
 def room(path: Path) -> str:
-    """The part of the house that a file belongs to: model, or exercises for a file in that folder."""
+    """The part of the house that a file belongs to: model, or training for a file in that folder."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> list[tuple[str, bool]]:
-    """(module, whether inside a function) of every import, but those for type checkers only."""
+def imports(source: str, name: str) -> list[str]:
+    """The modules of gpt2course that a file imports, dotted, without the package's own name."""
     found = []
-
-    def visit(node: ast.AST, inside: bool) -> None:
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            return
-        if isinstance(node, ast.Import):
-            found.extend((alias.name, inside) for alias in node.names)
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
+            assert node.level == 0, f"{name}: relative import"
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-            found.extend((name, inside) for name in (names if node.module == "gpt2course" else [node.module]))
-        for child in ast.iter_child_nodes(node):
-            visit(child, inside or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)))
-
-    visit(ast.parse(path.read_text(encoding="utf-8")), False)
-    return found
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_imports_go_one_way(path):
-    assert room(path) in ORDER, "give the new module its place in ORDER"
-    allowed = ORDER[: ORDER.index(room(path))]
-    for name, _ in imports(path):
-        if name.startswith("gpt2course.") and name != "gpt2course.__version__":
-            imported = name.split(".")[1]
-            assert imported in allowed or imported == room(path) == "exercises", f"{name} is not above {room(path)}"
+            found += names if node.module == "gpt2course" else [node.module]
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+    ours = [
+        found.removeprefix("gpt2course.")
+        for found in found
+        if found.startswith("gpt2course.")
+    ]
+    return [module for module in ours if module != "__version__"]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_heavy_libraries_are_imported_by_few_and_late(path):
-    for name, inside in imports(path):
-        heavy = name.split(".")[0]
-        if heavy in MAY_IMPORT:
-            assert room(path) in MAY_IMPORT[heavy], f"{path.name} imports {heavy}"
-            assert inside, f"{path.name} imports {heavy} at its top"
+@pytest.mark.parametrize(
+    "path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix()
+)
+def test_imports_go_one_way_and_through_faces(path):
+    here = room(path)
+    assert here in ROOMS, "give the new room its place in ROOMS"
+    for module in imports(path.read_text(encoding="utf-8"), str(path)):
+        there, _, file = module.partition(".")
+        if there == here:
+            continue
+        assert there in ROOMS[: ROOMS.index(here)], f"{module} is not below {here}"
+        assert not file, f"import from gpt2course.{there}, not from its file {file}"
 
 
-WATCH = """
-import importlib, json, os, sys
-import torch
-result = {}
-for name in sys.argv[1:]:
-    reading, writing = os.pipe()
-    if os.fork() == 0:  # a process of its own for each, without importing torch again each time
-        os.dup2(writing, 1), os.dup2(writing, 2)
-        events = []
-        sys.addaudithook(lambda event, _: events.append(event) if event.startswith("socket.") else None)
-        importlib.import_module(name)
-        heavy = sorted({"transformers", "datasets", "tokenizers", "huggingface_hub"} & set(sys.modules))
-        if heavy or events:
-            print(heavy, events)
-        sys.stdout.flush(), os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as said:
-        result[name] = said.read()
-    failed = os.wait()[1]
-    result[name] += f"exit code {failed}" if failed else ""
-print(json.dumps(result))
-"""
+USERS = [
+    *ROOT.glob("book/*.md"),
+    *ROOT.glob("benchmarks/*.py"),
+    *ROOT.glob("tools/**/*.py"),
+]
 
 
-def test_importing_does_nothing():
-    names = ["gpt2course"] + [f"gpt2course.{path.stem}" for path in FILES if path.parent == PACKAGE]
-    done = run_python("-c", WATCH, *names)
-    assert json.loads(done.stdout) == dict.fromkeys(names, ""), done.stderr
+@pytest.mark.parametrize("path", USERS, ids=lambda path: path.name)
+def test_who_uses_the_package_imports_from_faces(path):
+    text = path.read_text(encoding="utf-8")
+    for module in re.findall(r"^ *(?:from|import) gpt2course\.([\w.]+)", text, re.M):
+        there, _, file = module.partition(".")
+        assert there in ROOMS, f"there is no room {there}"
+        assert not file, f"import from gpt2course.{there}, not from its file {file}"
 
 
-@pytest.mark.parametrize("name", ["gpt2course", "gpt2course.settings", "gpt2course.cli", "gpt2course.notebook"])
-def test_light_modules_do_not_wait_for_torch(name):
-    done = run_python("-c", f"import {name}, sys; print('torch' in sys.modules, 'matplotlib' in sys.modules)")
-    assert done.stdout.strip() == "False False", done.stderr
+@pytest.mark.parametrize("face", LAZY_FACES)
+def test_a_face_has_what_it_names(face):
+    module = importlib.import_module(f"gpt2course.{face}")
+    files = {path.stem for path in (PACKAGE / face).glob("*.py")}
+    folders = {path.parent.name for path in (PACKAGE / face).glob("*/__init__.py")}
+    for name in module.__all__:
+        value = getattr(module, name)
+        if (
+            name in files | folders
+        ):  # a file would hide a function of the same name once it is imported
+            assert value.__name__ == f"gpt2course.{face}.{name}", (
+                f"rename the file {face}/{name}.py or what it holds"
+            )
+
+
+def test_faces_are_light_and_importing_does_nothing():
+    names = [
+        "gpt2course",
+        "gpt2course.settings",
+        "gpt2course.config",
+        *(f"gpt2course.{face}" for face in FACES),
+    ]
+    watch = (
+        "import importlib, sys\n"
+        "sys.addaudithook(lambda event, _: print(event) if event.startswith('socket.') else None)\n"
+        f"for name in {names}: importlib.import_module(name)\n"
+        f"print(*[name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = run_python("-c", watch)
+    assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+def test_importing_the_files_is_silent_and_asks_no_network():
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in FILES
+        if path.stem != "__main__"
+    ]
+    names = [name.removesuffix(".__init__") for name in names]
+    watch = (
+        "import importlib, sys\n"
+        "sys.addaudithook(lambda event, _: print(event) if event.startswith('socket.connect') else None)\n"
+        f"for name in {names}: importlib.import_module(name)"
+    )
+    done = run_python("-c", watch)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")

@@ -11,7 +11,15 @@ from conftest import TINY, random_ids, random_model, twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt2course.loss import IGNORE_INDEX, TextLoss, _windows, cross_entropy, shift, text_loss, token_losses
+from gpt2course.loss import (
+    IGNORE_INDEX,
+    TextLoss,
+    _windows,
+    cross_entropy,
+    shift,
+    text_loss,
+    token_losses,
+)
 
 MODEL = random_model()
 EOS = TINY.eos_token_id
@@ -36,12 +44,18 @@ def test_cross_entropy_equals_torch(reduction):
 
 
 def test_cross_entropy_is_computed_in_float32():
-    logits = torch.full((1, 2, 300), 100.0).half()  # exp(100) is infinite in half precision
-    assert cross_entropy(logits, torch.tensor([[0, 1]])).item() == pytest.approx(math.log(300), rel=1e-6)
+    logits = torch.full(
+        (1, 2, 300), 100.0
+    ).half()  # exp(100) is infinite in half precision
+    assert cross_entropy(logits, torch.tensor([[0, 1]])).item() == pytest.approx(
+        math.log(300), rel=1e-6
+    )
 
 
 def test_equal_scores_cost_the_logarithm_of_the_vocabulary():
-    assert cross_entropy(torch.zeros(1, 5, 50257), torch.arange(5)[None]).item() == pytest.approx(math.log(50257))
+    assert cross_entropy(
+        torch.zeros(1, 5, 50257), torch.arange(5)[None]
+    ).item() == pytest.approx(math.log(50257))
 
 
 def test_shift():
@@ -51,7 +65,9 @@ def test_shift():
     assert targets.tolist() == [[1, 2, 3, 4], [6, 7, 8, 9]]
     with pytest.raises(ValueError, match="a loss needs at least two tokens"):
         shift(logits[:, :1], labels[:, :1])
-    with pytest.raises(ValueError, match=r"labels \(2, 4\) do not match logits \(2, 5, 7\)"):
+    with pytest.raises(
+        ValueError, match=r"labels \(2, 4\) do not match logits \(2, 5, 7\)"
+    ):
         shift(logits, labels[:, :4])
 
 
@@ -62,11 +78,15 @@ def test_windows_score_every_token_once(n, window, data):
     scored: list[int] = []
     for number, (inputs, targets) in enumerate(_windows(ids, EOS, window, stride)):
         assert len(inputs) == len(targets) <= window
-        fresh = [(i, target) for i, target in enumerate(targets) if target != IGNORE_INDEX]
+        fresh = [
+            (i, target) for i, target in enumerate(targets) if target != IGNORE_INDEX
+        ]
         assert fresh
         for i, target in fresh:
             before = inputs[: i + 1]
-            assert before == [EOS, *ids][len(scored) + 1 - len(before) : len(scored) + 1]  # what really stood before it
+            assert (
+                before == [EOS, *ids][len(scored) + 1 - len(before) : len(scored) + 1]
+            )  # what really stood before it
             assert number == 0 or len(before) > window - stride  # and enough of it
             scored.append(target)
     assert scored == [*ids, EOS]
@@ -80,9 +100,14 @@ def direct(ids: list[int]) -> float:
 
 
 @settings(max_examples=30)
-@given(lengths=st.lists(st.integers(0, 31), min_size=1, max_size=8), batch_tokens=st.sampled_from([1, 40, 4096]))
+@given(
+    lengths=st.lists(st.integers(0, 31), min_size=1, max_size=8),
+    batch_tokens=st.sampled_from([1, 40, 4096]),
+)
 def test_text_loss_equals_the_direct_computation(lengths, batch_tokens):
-    documents = [random_ids(TINY, 1, n, seed=i)[0].tolist() for i, n in enumerate(lengths)]
+    documents = [
+        random_ids(TINY, 1, n, seed=i)[0].tolist() for i, n in enumerate(lengths)
+    ]
     result = text_loss(MODEL, documents, characters=100, batch_tokens=batch_tokens)
     assert result.tokens == sum(lengths) + len(lengths)
     assert result.nats == pytest.approx(sum(map(direct, documents)), rel=1e-4)
@@ -92,7 +117,9 @@ def test_text_loss_of_a_long_text_is_that_of_its_windows():
     ids = random_ids(TINY, 1, 100)[0].tolist()
     with torch.no_grad():
         nats = sum(
-            F.cross_entropy(MODEL(torch.tensor([x]))[0], torch.tensor(y), reduction="sum").item()
+            F.cross_entropy(
+                MODEL(torch.tensor([x]))[0], torch.tensor(y), reduction="sum"
+            ).item()
             for x, y in _windows(ids, EOS, 32, 16)
         )
     result = text_loss(MODEL, [ids], characters=300)
@@ -116,7 +143,9 @@ def test_token_losses_lie_at_their_tokens():
         logp = MODEL(torch.tensor([[EOS, *ids]]))[0].log_softmax(-1)
     expected = -logp[torch.arange(11), torch.tensor([*ids, EOS])]
     torch.testing.assert_close(token_losses(MODEL, ids), expected)
-    with pytest.raises(ValueError, match="stride is 40; it must lie between 1 and the window of 32"):
+    with pytest.raises(
+        ValueError, match="stride is 40; it must lie between 1 and the window of 32"
+    ):
         token_losses(MODEL, ids, stride=40)
 
 
@@ -132,8 +161,16 @@ def test_units():
     [
         ([], {}, "no text to score"),
         ([[1]], {"characters": 0}, "no text to score"),
-        ([[1]], {"stride": 0}, "stride is 0; it must lie between 1 and the window of 32"),
-        ([[1]], {"stride": 9, "window": 8}, "stride is 9; it must lie between 1 and the window of 8"),
+        (
+            [[1]],
+            {"stride": 0},
+            "stride is 0; it must lie between 1 and the window of 32",
+        ),
+        (
+            [[1]],
+            {"stride": 9, "window": 8},
+            "stride is 9; it must lie between 1 and the window of 8",
+        ),
         ([[1] * 40], {"window": 40}, "40 tokens are more than .* 32 positions"),
     ],
 )

@@ -12,16 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2course import model as model_module
+from gpt2course.checkpoints import to_hf
 from gpt2course.config import SIZES, GPT2Config
 from gpt2course.loss import cross_entropy, shift
 from gpt2course.model import GPT2, attention, causal_mask
-from gpt2course.weights import to_hf
 
 
 @pytest.mark.parametrize("attn_implementation", ["eager", "sdpa"])
 @pytest.mark.parametrize("n_layer", [12, 24, 36, 48])
 def test_every_depth_equals_hugging_face(n_layer, attn_implementation):
-    config = GPT2Config(vocab_size=97, n_positions=40, n_embd=36, n_layer=n_layer, n_head=3)
+    config = GPT2Config(
+        vocab_size=97, n_positions=40, n_embd=36, n_layer=n_layer, n_head=3
+    )
     theirs, ours = twins(config, 0.2, attn_implementation)
     ids = random_ids(config, 2, 40)
     with torch.no_grad():
@@ -32,8 +34,12 @@ def test_the_real_width_equals_hugging_face():
     config = GPT2Config(vocab_size=97, n_positions=64)  # 768 wide, 12 layers, 12 heads
     theirs, ours = twins(config, 0.2)
     ids = random_ids(config, 1, 64)
-    with torch.no_grad():  # in float32 two kernels of Hugging Face's own differ by 1e-3 here
-        torch.testing.assert_close(ours.double()(ids), theirs.double()(ids).logits, atol=1e-9, rtol=0)
+    with (
+        torch.no_grad()
+    ):  # in float32 two kernels of Hugging Face's own differ by 1e-3 here
+        torch.testing.assert_close(
+            ours.double()(ids), theirs.double()(ids).logits, atol=1e-9, rtol=0
+        )
 
 
 def test_gradients_equal_hugging_face():
@@ -46,7 +52,11 @@ def test_gradients_equal_hugging_face():
         if name.split(".")[-2].startswith("c_") and name.endswith("weight"):
             expected = expected.t()  # Conv1D
         torch.testing.assert_close(
-            parameter.grad, expected, atol=1e-5, rtol=1e-4, msg=lambda m, name=name: f"{name}: {m}"
+            parameter.grad,
+            expected,
+            atol=1e-5,
+            rtol=1e-4,
+            msg=lambda m, name=name: f"{name}: {m}",
         )
 
 
@@ -71,8 +81,12 @@ def test_a_document_mask_keeps_packed_texts_apart():
     first, second = random_ids(TINY, 1, 7, seed=1), random_ids(TINY, 1, 9, seed=2)
     mask = torch.block_diag(causal_mask(7), causal_mask(9)).bool()
     position_ids = torch.cat((torch.arange(7), torch.arange(9)))[None]
-    packed = model(torch.cat((first, second), dim=1), mask=mask, position_ids=position_ids)
-    torch.testing.assert_close(packed, torch.cat((model(first), model(second)), dim=1), atol=1e-5, rtol=0)
+    packed = model(
+        torch.cat((first, second), dim=1), mask=mask, position_ids=position_ids
+    )
+    torch.testing.assert_close(
+        packed, torch.cat((model(first), model(second)), dim=1), atol=1e-5, rtol=0
+    )
 
 
 def test_the_head_reads_the_hidden_states():
@@ -82,15 +96,25 @@ def test_the_head_reads_the_hidden_states():
 
 
 def test_causal_mask():
-    assert causal_mask(3).tolist() == [[True, False, False], [True, True, False], [True, True, True]]
-    assert causal_mask(2, 4).tolist() == [[True, True, True, False], [True, True, True, True]]
+    assert causal_mask(3).tolist() == [
+        [True, False, False],
+        [True, True, False],
+        [True, True, True],
+    ]
+    assert causal_mask(2, 4).tolist() == [
+        [True, True, True, False],
+        [True, True, True, True],
+    ]
 
 
 @given(past=st.integers(0, 6), T=st.integers(1, 6))
 def test_attention_equals_its_formula(past, T):
     generator = torch.Generator().manual_seed(past * 10 + T)
     S, D = past + T, 5
-    q, k, v = (torch.randn(2, 3, n, D, generator=generator, dtype=torch.float64) for n in (T, S, S))
+    q, k, v = (
+        torch.randn(2, 3, n, D, generator=generator, dtype=torch.float64)
+        for n in (T, S, S)
+    )
     scores = (q @ k.mT / math.sqrt(D)).masked_fill(~causal_mask(T, S), -math.inf)
     torch.testing.assert_close(attention(q, k, v), scores.softmax(-1) @ v)
 
@@ -106,7 +130,9 @@ def test_initial_weights():
     config = GPT2Config(vocab_size=500, n_positions=64, n_embd=96, n_layer=8, n_head=3)
     for name, p in GPT2(config).named_parameters():
         if name.endswith("c_proj.weight"):
-            assert p.std().item() == pytest.approx(0.02 / math.sqrt(2 * 8), rel=0.05), name
+            assert p.std().item() == pytest.approx(0.02 / math.sqrt(2 * 8), rel=0.05), (
+                name
+            )
         elif name.endswith("bias"):
             assert p.count_nonzero() == 0, name
         elif "ln_" in name:
@@ -117,7 +143,12 @@ def test_initial_weights():
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("gpt2", 124_439_808), ("gpt2-medium", 354_823_168), ("gpt2-large", 774_030_080), ("gpt2-xl", 1_557_611_200)],
+    [
+        ("gpt2", 124_439_808),
+        ("gpt2-medium", 354_823_168),
+        ("gpt2-large", 774_030_080),
+        ("gpt2-xl", 1_557_611_200),
+    ],
 )
 def test_parameter_counts(name, count):
     with torch.device("meta"):
@@ -128,8 +159,14 @@ def test_parameter_counts(name, count):
     ("input_ids", "says"),
     [
         (torch.zeros(1, 0, dtype=torch.long), r"input_ids has shape \(1, 0\)"),
-        (torch.zeros(5, dtype=torch.long), r"input_ids has shape \(5,\); it must be \(B, T\)"),
-        (torch.zeros(1, 33, dtype=torch.long), "33 tokens are more than .* 32 positions"),
+        (
+            torch.zeros(5, dtype=torch.long),
+            r"input_ids has shape \(5,\); it must be \(B, T\)",
+        ),
+        (
+            torch.zeros(1, 33, dtype=torch.long),
+            "33 tokens are more than .* 32 positions",
+        ),
         (torch.tensor([[0, 61]]), r"holds \[61\] outside this model's 61 tokens"),
         (torch.tensor([[0, -1]]), r"holds \[-1\] outside this model's 61 tokens"),
     ],
@@ -141,7 +178,9 @@ def test_bad_input(input_ids, says):
 
 
 def test_positions_outside_are_named():
-    with pytest.raises(ValueError, match="a position outside this model's 61 tokens and 32 positions"):
+    with pytest.raises(
+        ValueError, match="a position outside this model's 61 tokens and 32 positions"
+    ):
         random_model()(random_ids(TINY, 1, 2), position_ids=torch.tensor([[0, 32]]))
 
 
@@ -150,4 +189,6 @@ def test_saving_shares_no_name_with_the_head():
 
 
 def test_the_model_fits_on_a_few_screens():
-    assert len(Path(model_module.__file__).read_text(encoding="utf-8").splitlines()) < 250
+    assert (
+        len(Path(model_module.__file__).read_text(encoding="utf-8").splitlines()) < 250
+    )

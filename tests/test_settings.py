@@ -52,10 +52,30 @@ def test_effort(monkeypatch):
 @pytest.mark.parametrize(
     ("variable", "value", "read", "says"),
     [
-        ("CHECKPOINT", "gpt2-medum", checkpoint_name, "unknown checkpoint 'gpt2-medum'; did you mean 'gpt2-medium'?"),
-        ("CHECKPOINT", "zebra", checkpoint_name, "unknown checkpoint 'zebra'; known are mini, gpt2"),
-        ("DATA", "embeded", data_source, "unknown data source 'embeded'; did you mean 'embedded'?"),
-        ("EFFORT", "fast", effort, "unknown effort 'fast'; known are quick, page, full"),
+        (
+            "CHECKPOINT",
+            "gpt2-medum",
+            checkpoint_name,
+            "unknown checkpoint 'gpt2-medum'; did you mean 'gpt2-medium'?",
+        ),
+        (
+            "CHECKPOINT",
+            "zebra",
+            checkpoint_name,
+            "unknown checkpoint 'zebra'; known are mini, gpt2",
+        ),
+        (
+            "DATA",
+            "embeded",
+            data_source,
+            "unknown data source 'embeded'; did you mean 'embedded'?",
+        ),
+        (
+            "EFFORT",
+            "fast",
+            effort,
+            "unknown effort 'fast'; known are quick, page, full",
+        ),
     ],
 )
 def test_unknown_names(monkeypatch, variable, value, read, says):

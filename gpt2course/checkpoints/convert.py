@@ -1,0 +1,177 @@
+"""Weights and folders: from Hugging Face's form to ours and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gpt2course.config import GPT2Config
+from gpt2course.model import GPT2
+
+# Hugging Face keeps these as Conv1D, which stores (in, out); nn.Linear stores (out, in)
+TRANSPOSED = re.compile(r"(attn\.c_attn|attn\.c_proj|mlp\.c_fc|mlp\.c_proj)\.weight$")
+# constants that older files carry: the causal mask, and a large negative number
+CONSTANTS = re.compile(r"\.attn\.(bias|masked_bias)$")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used: missing, damaged, altered, or of another architecture."""
+
+
+def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
+    """Turn a Hugging Face GPT-2 state dict into one for `GPT2.load_state_dict`, in float32.
+
+    Reads all the forms in circulation: with and without the "transformer." prefix, with and without lm_head.weight
+    (which is wte again), with the masks that old files carry.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown, of the wrong shape, or holds NaN or infinity.
+
+    Source: transformers.GPT2LMHeadModel. Chapter: architecture.
+    """
+    with torch.device("meta"):
+        expected = GPT2(config).state_dict()
+    result: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        key = name.removeprefix("transformer.")
+        if key == "lm_head.weight" or CONSTANTS.search(f".{key}"):
+            continue
+        if key not in expected:
+            raise CheckpointError(
+                f"the checkpoint holds {name!r}, which GPT-2 does not have; is it another architecture?"
+            )
+        # a copy, as a view would change, or crash, when the file does
+        tensor = tensor.detach().to(torch.float32, copy=True).contiguous()
+        if TRANSPOSED.search(key) and tensor.dim() == 2:
+            tensor = (
+                tensor.t()
+            )  # stays (in, out) in memory: the faster order for one token at a time
+        if tensor.shape != expected[key].shape:
+            raise CheckpointError(
+                f"{name!r} has shape {tuple(tensor.shape)} where config.json asks for {tuple(expected[key].shape)}"
+            )
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"{name!r} holds NaN or infinity; the training that made it broke down: use an earlier one"
+            )
+        result[key] = tensor
+    missing = [key for key in expected if key not in result]
+    if missing:
+        raise CheckpointError(
+            f"the checkpoint lacks {len(missing)} of {len(expected)} tensors, first {missing[0]!r}"
+        )
+    return result
+
+
+def to_hf(model: GPT2, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+    """The state dict that transformers' GPT2LMHeadModel loads; lm_head.weight is left out, it is wte again."""
+    return {
+        f"transformer.{key}": (tensor.t() if TRANSPOSED.search(key) else tensor)
+        .detach()
+        .to("cpu", dtype)
+        .contiguous()
+        for key, tensor in model.state_dict().items()
+    }
+
+
+def read_config(folder: Path) -> GPT2Config:
+    """config.json of a folder in Hugging Face format.
+
+    Raises:
+        CheckpointError: no such folder or file, not JSON, or not a GPT-2.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        return GPT2Config.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(
+            f"{path} does not exist; a checkpoint folder holds config.json and model.safetensors"
+        ) from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def read_model(folder: str | os.PathLike) -> GPT2:
+    """A model from a folder in Hugging Face format: float32, eval mode.
+
+    Raises:
+        CheckpointError: as `read_config` and `from_hf`; or model.safetensors is missing, cut short or damaged.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    path = folder / "model.safetensors"
+    try:
+        state = load_file(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(
+            f"{path} does not exist; save the model with safetensors (save_pretrained does)"
+        ) from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or cut short ({error}); download or make it again"
+        ) from None
+    try:
+        weights = from_hf(state, config)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    with torch.device("meta"):
+        model = GPT2(config)
+    model.load_state_dict(weights, assign=True)
+    return model.eval()
+
+
+def write_model(
+    model: GPT2,
+    folder: str | os.PathLike,
+    dtype: torch.dtype = torch.float32,
+    **config: object,
+) -> None:
+    """Save a model in Hugging Face format: config.json, generation_config.json, model.safetensors.
+
+    Args:
+        model: ours.
+        folder: made if it is not there; files in it with those names are replaced.
+        dtype: how the weights are stored. Readers get float32 in any case.
+        config: entries that replace those of config.json, such as resid_pdrop for fine-tuning.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = {
+        "bos_token_id": model.config.eos_token_id,
+        "eos_token_id": model.config.eos_token_id,
+    }
+    write_text(
+        folder / "config.json",
+        json.dumps({**model.config.to_dict(), **config}, indent=2) + "\n",
+    )
+    write_text(folder / "generation_config.json", json.dumps(ids, indent=2) + "\n")
+    with tempfile.TemporaryDirectory(
+        dir=folder
+    ) as partial:  # a stopped process never leaves half a file
+        temporary = Path(partial) / "model.safetensors"
+        try:
+            save_file(to_hf(model, dtype), temporary, metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise OSError(
+                f"cannot write {folder / 'model.safetensors'}: {error}"
+            ) from error
+        temporary.chmod(0o644)  # safetensors makes it readable by its owner only
+        os.replace(temporary, folder / "model.safetensors")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file in one step."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,624 @@
+"""The command line: `gpt2course doctor | generate | pretrain | finetune-jokes | finetune-reviews | classify`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import NoReturn
+
+from gpt2course import __version__
+
+# options of pretrain that change what it makes
+CARD_OPTIONS = (
+    "steps", "tokens_per_step", "processes", "vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "dropout",
+    "device", "seed",
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0, 2 after bad input, 130 after ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("\ngpt2course: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, head for example, has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 0
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"gpt2course: {error.strerror or error}{where}", file=sys.stderr)
+    except (ValueError, RuntimeError, MemoryError) as error:
+        print(
+            f"gpt2course: {' '.join(str(error).split()) or type(error).__name__}",
+            file=sys.stderr,
+        )
+    return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, where argparse shows all options first."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="gpt2course", description="A GPT-2 that you can read, run and train."
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"gpt2course {__version__}"
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    doctor = commands.add_parser(
+        "doctor", help="check this machine: versions, checkpoint, data, speed"
+    )
+    doctor.set_defaults(run=_doctor)
+
+    generate = commands.add_parser(
+        "generate",
+        help="continue a text",
+        description="Continue a text: with the most probable token each time, or by chance when an option asks for it.",
+    )
+    generate.add_argument("prompt")
+    generate.add_argument("--max-new-tokens", type=int, default=40, metavar="N")
+    generate.add_argument(
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="draw; below 1 safer, above 1 wilder",
+    )
+    generate.add_argument(
+        "--top-k", type=int, metavar="K", help="draw from the K most probable tokens"
+    )
+    generate.add_argument(
+        "--top-p",
+        type=float,
+        metavar="P",
+        help="draw from the most probable tokens that make up P",
+    )
+    generate.add_argument(
+        "--min-p",
+        type=float,
+        metavar="P",
+        help="draw from tokens P times as probable as the best",
+    )
+    generate.add_argument(
+        "--repetition-penalty",
+        type=float,
+        metavar="R",
+        help="above 1: avoid what was there before",
+    )
+    generate.add_argument(
+        "--seed", type=int, metavar="N", help="draw; the same seed gives the same text"
+    )
+    generate.add_argument(
+        "--stop",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="end before TEXT; repeatable",
+    )
+    generate.set_defaults(run=_generate)
+
+    pretrain = commands.add_parser(
+        "pretrain", help="make the mini checkpoint again, from random weights"
+    )
+    pretrain.add_argument(
+        "--output",
+        required=True,
+        metavar="FOLDER",
+        help="goes on where it stopped if a run lies there",
+    )
+    pretrain.add_argument(
+        "--steps", type=int, metavar="N", help="optimizer steps of the whole run"
+    )
+    pretrain.add_argument("--tokens-per-step", type=int, metavar="N")
+    pretrain.add_argument(
+        "--processes", type=int, metavar="N", help="on the CPU, one thread each"
+    )
+    pretrain.add_argument("--vocab-size", type=int, metavar="N")
+    for name in ("n-positions", "n-embd", "n-layer", "n-head"):
+        pretrain.add_argument(f"--{name}", type=int, metavar="N")
+    pretrain.add_argument(
+        "--dropout", type=float, metavar="P", help="while pretraining (default 0)"
+    )
+    pretrain.add_argument("--device", choices=("cpu", "cuda"))
+    pretrain.add_argument("--seed", type=int, metavar="N")
+    pretrain.set_defaults(run=_pretrain)
+
+    jokes = commands.add_parser("finetune-jokes", help="train a model that tells jokes")
+    jokes.add_argument(
+        "--output",
+        required=True,
+        metavar="FOLDER",
+        help="goes on where it stopped if a run lies there",
+    )
+    jokes.add_argument(
+        "--data",
+        metavar="SOURCE",
+        help="embedded, hub or a folder with jokes.csv (ID,Joke)",
+    )
+    jokes.add_argument(
+        "--drop-crude",
+        action="store_true",
+        help="leave out jokes that hold a word of a short list",
+    )
+    jokes.add_argument(
+        "--row-length",
+        type=int,
+        metavar="N",
+        help="tokens; longer jokes are left out (default 128)",
+    )
+    jokes.add_argument(
+        "--rows-per-step",
+        type=int,
+        metavar="N",
+        help="rows in an optimizer step, all processes together",
+    )
+    jokes.add_argument(
+        "--accumulate",
+        type=int,
+        metavar="N",
+        help="compute a step in N pieces, to save memory",
+    )
+    jokes.add_argument(
+        "--epochs", type=float, metavar="N", help="passes over the jokes"
+    )
+    jokes.add_argument(
+        "--steps", type=int, metavar="N", help="optimizer steps, instead of epochs"
+    )
+    jokes.add_argument(
+        "--learning-rate", type=float, metavar="RATE", dest="lr", help="at its peak"
+    )
+    jokes.add_argument(
+        "--precision",
+        choices=("fp32", "bf16", "fp16"),
+        help="of the products; 16 bits are for GPUs",
+    )
+    jokes.add_argument(
+        "--checkpointing",
+        action="store_true",
+        help="less memory for activations, more time",
+    )
+    jokes.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        help="on the CPU one thread each, else one GPU each",
+    )
+    jokes.add_argument("--device", choices=("auto", "cpu", "cuda"))
+    jokes.add_argument("--validate-every", type=int, metavar="N", help="steps")
+    jokes.add_argument(
+        "--validation-rows",
+        type=int,
+        metavar="N",
+        help="judge on so many rows; 0 for all",
+    )
+    jokes.add_argument("--save-every", type=int, metavar="N", help="steps")
+    jokes.add_argument(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="stop after N validations without a new best",
+    )
+    jokes.add_argument("--seed", type=int, metavar="N")
+    jokes.set_defaults(run=_finetune_jokes)
+
+    reviews = commands.add_parser(
+        "finetune-reviews", help="train a classifier of film reviews"
+    )
+    reviews.add_argument(
+        "--output",
+        required=True,
+        metavar="FOLDER",
+        help="goes on where it stopped if a run lies there",
+    )
+    reviews.add_argument(
+        "--data",
+        metavar="SOURCE",
+        help="embedded, hub or a folder with reviews.csv (text,label)",
+    )
+    reviews.add_argument(
+        "--reviews", type=int, metavar="N", help="read only N of the training reviews"
+    )
+    reviews.add_argument(
+        "--sentences", type=int, metavar="N", help="read N short sentences of them, too"
+    )
+    reviews.add_argument(
+        "--epochs", type=float, metavar="N", help="passes over what is read"
+    )
+    reviews.add_argument(
+        "--max-tokens", type=int, metavar="N", help="a longer review loses its middle"
+    )
+    reviews.add_argument(
+        "--batch-size", type=int, metavar="N", help="reviews in a step"
+    )
+    reviews.add_argument(
+        "--learning-rate",
+        type=float,
+        metavar="RATE",
+        help="at its peak, for the last layer",
+    )
+    reviews.add_argument(
+        "--layer-decay",
+        type=float,
+        metavar="F",
+        help="rate of a layer by that of the next above",
+    )
+    reviews.add_argument(
+        "--every-position",
+        type=float,
+        metavar="SHARE",
+        help="of the loss, from all positions",
+    )
+    reviews.add_argument("--save-every", type=int, metavar="N", help="steps")
+    reviews.add_argument("--evaluate-every", type=int, metavar="N", help="steps")
+    reviews.add_argument("--seed", type=int, metavar="N")
+    reviews.set_defaults(run=_finetune_reviews)
+
+    classify = commands.add_parser(
+        "classify", help="say of texts whether they praise or blame"
+    )
+    classify.add_argument(
+        "text",
+        nargs="*",
+        help="texts; without any, a text a line from the standard input",
+    )
+    classify.add_argument(
+        "--model",
+        metavar="FOLDER",
+        help="made by finetune-reviews; the course's own by default",
+    )
+    classify.set_defaults(run=_classify)
+
+    for command in (doctor, generate, jokes, reviews):
+        command.add_argument(
+            "--checkpoint",
+            metavar="NAME",
+            help="mini, gpt2, gpt2-medium, gpt2-large, gpt2-xl or a folder",
+        )
+    for command in (doctor, generate, pretrain, jokes, reviews, classify):
+        command.add_argument(
+            "--json", action="store_true", help="print one JSON object"
+        )
+    return parser
+
+
+def _generate(options: argparse.Namespace) -> int:
+    import torch
+
+    from gpt2course.checkpoints import load_checkpoint, load_tokenizer
+    from gpt2course.generation import Greedy, sampler, stream_tokens, text_pieces
+
+    names = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+    given = {
+        name: getattr(options, name)
+        for name in names
+        if getattr(options, name) is not None
+    }
+    strategy = sampler(**given)
+    if options.seed is None and not given.keys() - {"repetition_penalty"}:
+        strategy = Greedy(*strategy.filters)
+    if options.seed is not None and not 0 <= options.seed < 2**63:
+        raise ValueError(
+            f"seed is {options.seed}; it must lie between 0 and {2**63 - 1}"
+        )
+    generator = (
+        None if options.seed is None else torch.Generator().manual_seed(options.seed)
+    )
+    tokenizer = load_tokenizer(options.checkpoint)
+    model = load_checkpoint(options.checkpoint)
+    prompt = tokenizer.encode(
+        options.prompt, verbose=False
+    )  # its warning of a long text is not for our readers
+    new: list[int] = []
+
+    def tokens() -> Iterator[int]:
+        for token in stream_tokens(
+            model,
+            prompt,
+            options.max_new_tokens,
+            strategy=strategy,
+            generator=generator,
+        ):
+            new.append(token)
+            yield token
+
+    started = time.perf_counter()
+    pieces = text_pieces(tokens(), tokenizer, options.stop)
+    if not options.json:
+        _print_as_it_comes(options.prompt, pieces)
+        return 0
+    text = "".join(pieces)
+    seconds = time.perf_counter() - started
+    whole = tokenizer.decode(new, skip_special_tokens=True)
+    ended = "eos" if new[-1] == model.config.eos_token_id else "length"
+    _print_json(
+        prompt=options.prompt, text=text, prompt_ids=prompt, new_ids=new,
+        stopped_by="stop" if any(stop in whole for stop in options.stop) else ended,
+        tokens_per_second=round(len(new) / seconds, 1),
+    )  # fmt: skip
+    return 0
+
+
+def _print_as_it_comes(prompt: str, pieces: Iterator[str]) -> None:
+    """Show the prompt once the first piece is there, so that a refusal shows nothing; end the line in any case."""
+    piece = next(pieces, "")
+    print(prompt, end="")
+    try:
+        while piece:
+            print(piece, end="", flush=True)
+            piece = next(pieces, "")
+    finally:
+        print(flush=True)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    import torch
+
+    from gpt2course.checkpoints import (
+        checkpoint_folder,
+        load_checkpoint,
+        load_tokenizer,
+    )
+    from gpt2course.data import embedded_reviews
+    from gpt2course.generation import generate
+    from gpt2course.settings import checkpoint_name, data_source, effort
+
+    facts: dict[str, object] = {
+        "gpt2course": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cpu_threads": torch.get_num_threads(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "free_disk_gb": round(shutil.disk_usage(".").free / 1e9, 1),
+    }
+    name = checkpoint_name(options.checkpoint)
+    facts |= {"checkpoint": name, "data": data_source(), "effort": effort()}
+    facts["folder"] = str(checkpoint_folder(name))
+    model, tokenizer = load_checkpoint(name), load_tokenizer(name)
+    facts["parameters"] = sum(p.numel() for p in model.parameters())
+    facts["tokens"] = len(tokenizer)
+    started = time.perf_counter()
+    new = generate(model, tokenizer.encode("This movie was"), 16)
+    facts["tokens_per_second"] = round(len(new) / (time.perf_counter() - started), 1)
+    facts["writes"] = tokenizer.decode(new)
+    facts["reviews"] = {split: len(rows) for split, rows in embedded_reviews().items()}
+    if options.json:
+        _print_json(**facts)
+    else:
+        for key, value in facts.items():
+            print(f"{key:18} {value}")
+        print("Everything that the default settings need is here.")
+    return 0
+
+
+def _pretrain(options: argparse.Namespace) -> int:
+    import torch
+
+    from gpt2course.data import embedded_reviews, plain_text
+    from gpt2course.training import (
+        PretrainConfig,
+        pretrain,
+        save_tokenizer,
+        to_stderr,
+        tokenise,
+        train_tokenizer,
+        write_card,
+    )
+
+    def given(**names: object) -> dict[str, object]:
+        return {name: value for name, value in names.items() if value is not None}
+
+    config = PretrainConfig()
+    drop = options.dropout
+    model = replace(
+        config.model,
+        eos_token_id=None,  # the last of the new vocabulary
+        **given(
+            vocab_size=options.vocab_size, n_positions=options.n_positions, n_embd=options.n_embd,
+            n_layer=options.n_layer, n_head=options.n_head, embd_pdrop=drop, attn_pdrop=drop, resid_pdrop=drop,
+        ),
+    )  # fmt: skip
+    steps = options.steps
+    config = replace(
+        config,
+        model=model,
+        **given(
+            total_steps=steps, tokens_per_step=options.tokens_per_step, processes=options.processes,
+            device=options.device, seed=options.seed,
+            warmup_steps=min(config.warmup_steps, steps // 10) if steps else None,
+        ),
+    )  # fmt: skip
+    folder = Path(options.output)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    to_stderr("reading the reviews and training the tokenizer")
+    splits = {
+        name: [plain_text(text) for text, _ in rows]
+        for name, rows in embedded_reviews().items()
+    }
+    tokenizer = train_tokenizer(splits["train"], model.vocab_size)
+    corpus = tokenise(tokenizer, splits["train"], splits["validation"])
+    to_stderr(
+        f"{len(corpus.tokens):,} training tokens; {config.total_steps} steps of {config.tokens_per_step}"
+    )
+    pretrain(corpus, config, folder)
+    save_tokenizer(
+        tokenizer, folder, model.n_positions
+    )  # not before: a folder of another run is refused unchanged
+    machine = platform.processor() or platform.machine()
+    hardware = f"{config.device}, {config.processes} processes, {machine}, torch {torch.__version__}"
+    arguments = [
+        f"--{name.replace('_', '-')} {value}"
+        for name, value in vars(options).items()
+        if name in CARD_OPTIONS and value
+    ]
+    command = " ".join(["gpt2course pretrain --output FOLDER", *arguments])
+    write_card(folder, config, corpus, tokenizer, command=command, hardware=hardware)
+    last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
+    if options.json:
+        _print_json(folder=str(folder), **last)
+    else:
+        print(
+            f"{folder}: {last['bits_per_character']} bits a character after {last['tokens']:,} tokens"
+        )
+    return 0
+
+
+def _finetune_jokes(options: argparse.Namespace) -> int:
+    from gpt2course.checkpoints import load_checkpoint, load_tokenizer
+    from gpt2course.data import JOKE_PREFIX, encode_jokes, load_jokes, pack_sequences
+    from gpt2course.training import TrainConfig, finetune, to_stderr
+
+    config = TrainConfig(**_given(options, TrainConfig))
+    jokes = load_jokes(options.data, drop_crude=options.drop_crude)
+    model, tokenizer = (
+        load_checkpoint(options.checkpoint),
+        load_tokenizer(options.checkpoint),
+    )
+    row_length = (
+        min(128, model.config.n_positions)
+        if options.row_length is None
+        else options.row_length
+    )
+    train, validation = (
+        pack_sequences(encode_jokes(texts, tokenizer), row_length, too_long="drop")
+        for texts in (jokes.train, jokes.validation)
+    )
+    too_long = len(train.too_long) + len(validation.too_long)
+    steps = config.total_steps(len(train))
+    first = (
+        os.environ.get("RANK", "0") == "0"
+    )  # under torchrun each process runs this, and one talks
+    say = to_stderr if first else lambda _: None
+    say(str(jokes.report))
+    say(
+        f"{too_long:,} of them left out, longer than a row of {row_length} tokens"
+        if too_long
+        else "all of them fit into a row"
+    )
+    say(
+        f"{len(train):,} rows to train on, {train.filled:.0%} full; {steps:,} steps of {config.rows_per_step} rows"
+    )
+    done = finetune(
+        model, train, validation, config, options.output,
+        tokenizer=tokenizer, sample_prompt=JOKE_PREFIX.strip(), progress=not options.json,
+    )  # fmt: skip
+    if not first:
+        return 0
+    if options.json:
+        dropped = {reason: len(rows) for reason, rows in jokes.report.dropped.items()}
+        answer = {**asdict(done), "folder": str(done.folder)}
+        _print_json(
+            **answer, kept=jokes.report.kept, dropped=dropped, too_long=too_long
+        )
+    else:
+        losses = f"{done.first_loss:.3f} before, {done.best_loss:.3f} after {done.best_step} steps"
+        print(f"{done.folder}: held-out loss {losses}")
+        print(
+            f'Try: gpt2course generate "JOKE:" --checkpoint {done.folder} --temperature 0.8 --top-p 0.9'
+        )
+    return 0
+
+
+def _finetune_reviews(options: argparse.Namespace) -> int:
+    import torch
+
+    from gpt2course.data import load_reviews
+    from gpt2course.sentiment import ReviewConfig, finetune_reviews, write_card
+
+    given = _given(options, ReviewConfig)
+    folder, config = Path(options.output), ReviewConfig(**given)
+    reviews = load_reviews(options.data)
+    results = finetune_reviews(reviews, config, folder)
+    named = [
+        f"--{name.replace('_', '-')} {value}"
+        for name, value in given.items()
+        if not name.endswith("_every")
+    ]
+    command = " ".join(["gpt2course finetune-reviews --output FOLDER", *named])
+    device = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"cpu, {torch.get_num_threads()} threads"
+    )
+    hardware = f"{device}, torch {torch.__version__}"
+    write_card(
+        folder, train_reviews=len(reviews["train"]), command=command, hardware=hardware
+    )
+    if options.json:
+        _print_json(folder=str(folder), **results)
+    else:
+        for split in ("validation", "test"):
+            result = results[split]
+            print(
+                f"{folder}: {result['accuracy']:.4f} of {result['reviews']:,} {split} reviews are right"
+            )
+    return 0
+
+
+def _classify(options: argparse.Namespace) -> int:
+    from gpt2course.data import LABELS
+    from gpt2course.sentiment import (
+        MAX_TOKENS,
+        load_classifier,
+        predict,
+        tokenise_reviews,
+    )
+
+    texts = options.text or [
+        line for line in sys.stdin.read().splitlines() if line.strip()
+    ]
+    if not texts:
+        raise ValueError(
+            'there is no text; try: gpt2course classify "I hate this movie!"'
+        )
+    model, tokenizer = load_classifier(options.model)
+    rows = tokenise_reviews(
+        texts, tokenizer, getattr(model.config, "max_tokens", MAX_TOKENS)
+    )
+    answers = [
+        {
+            "text": text,
+            "label": LABELS[int(chances.argmax())],
+            "probability": round(float(chances.max()), 4),
+        }
+        for text, chances in zip(texts, predict(model, rows), strict=True)
+    ]
+    if options.json:
+        _print_json(answers=answers)
+    else:
+        for answer in answers:
+            print(f"{answer['label']} {answer['probability']:.2f}  {answer['text']}")
+    return 0
+
+
+def _given(options: argparse.Namespace, config: type) -> dict[str, object]:
+    """The options that are fields of a configuration, without those that were left out."""
+    names = [field.name for field in fields(config)]
+    return {
+        name: getattr(options, name)
+        for name in names
+        if getattr(options, name, None) is not None
+    }
+
+
+def _print_json(**values: object) -> None:
+    print(json.dumps(values, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Checks for the exercises of the book. Each says what is wrong with an answer, not only that it is.
+
+The checks of a chapter live in the module of its name and are imported when one of them is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import linecache
+import pkgutil
+import sysconfig
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from gpt2course.settings import unknown
+
+Checker = Callable[[object], str]
+_checkers: dict[str, Checker] = {}
+
+NOTHING_YET = "there is nothing here yet. Put your own code in place of the dots, and return the result"
+
+
+class NotYet(Exception):
+    """An answer that is not right yet. The message says why, so that the learner knows what to look at."""
+
+
+class Verdict(int):
+    """1 or 0. A notebook shows nothing for it, because the message has been printed already."""
+
+    def _ipython_display_(self) -> None:
+        pass
+
+
+def checker(name: str) -> Callable[[Checker], Checker]:
+    """Register a check. It takes the answer; it raises NotYet, or returns what a right answer shows (a sentence).
+
+    Args:
+        name: chapter, dash, exercise: "attention-mask" belongs to attention.py and to the label ex-attention-mask.
+
+    Raises:
+        ValueError: another check has this name.
+    """
+
+    def register(function: Checker) -> Checker:
+        taken = _checkers.get(name)
+        if taken and (taken.__module__, taken.__qualname__) != (
+            function.__module__,
+            function.__qualname__,
+        ):
+            raise ValueError(
+                f"two checks are named {name!r}: {taken.__qualname__} and {function.__qualname__}"
+            )
+        _checkers[name] = function
+        return function
+
+    return register
+
+
+def check(name: str, answer: object) -> Verdict:
+    """Print whether an answer is right, and why. A wrong answer never raises, whatever its code does.
+
+    Args:
+        name: of the exercise, as the page gives it.
+        answer: what the learner wrote: a value, a function, or a tuple of them.
+
+    Returns:
+        true if it is right.
+
+    Raises:
+        ValueError: no exercise has this name (the nearest is suggested).
+    """
+    right, message = _judge(name, answer)
+    print(f"Correct. {message}" if right else f"Not yet: {message}")
+    return Verdict(right)
+
+
+def require(name: str, answer: object) -> None:
+    """For grading: nothing if the answer is right, else an AssertionError with the message of `check`."""
+    right, message = _judge(name, answer)
+    if not right:
+        raise AssertionError(f"{name}: {message}")
+
+
+def names() -> list[str]:
+    """Every exercise that has a check, in alphabetical order."""
+    for chapter in _chapters():
+        importlib.import_module(f"{__name__}.{chapter}")
+    return sorted(_checkers)
+
+
+def _chapters() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(__path__)]
+
+
+def _judge(name: str, answer: object) -> tuple[bool, str]:
+    function = _find(name)
+    if answer is None:
+        return False, NOTHING_YET
+    try:
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # a check must not change the random numbers of later cells
+            torch.manual_seed(0)
+            return True, function(answer)
+    except NotYet as problem:
+        return False, str(problem)
+    except (Exception, SystemExit) as error:
+        return False, _explain(error, function)
+
+
+def _find(name: str) -> Checker:
+    chapter = name.split("-")[0]
+    if name not in _checkers and chapter in _chapters():
+        importlib.import_module(f"{__name__}.{chapter}")
+    if name not in _checkers:
+        raise unknown("exercise", name, names())
+    return _checkers[name]
+
+
+def _explain(error: BaseException, function: Checker) -> str:
+    """Say whether the learner's own lines failed, or the check could not use what they returned."""
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    not_theirs = (
+        str(Path(__file__).parents[2]),
+        *sysconfig.get_paths().values(),
+        "<frozen",
+    )
+    for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
+        code = frame.f_code
+        if code is not function.__code__ and not code.co_filename.startswith(
+            not_theirs
+        ):
+            line = linecache.getline(code.co_filename, number).strip()
+            return f"your code raised {what}" + (
+                f", in the line {line!r}" if line else ""
+            )
+    if "NoneType" in what:
+        return NOTHING_YET
+    return f"the check could not use your answer ({what}). Is it of the kind that the exercise asks for?"

@@ -1,0 +1,179 @@
+"""Checks for the chapter on the loss."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from gpt2course.course.exercises import NotYet, checker
+
+
+@checker("loss-bigram")
+def bigram(f) -> str:
+    words = ["a", "b", "a", "b", "a", "c", "b"]
+    got = f(words, "a")
+    if not isinstance(got, dict):
+        raise NotYet(
+            f"return a dictionary from word to probability; yours is a {type(got).__name__}"
+        )
+    if got == {"b": 2, "c": 1}:
+        raise NotYet("these are counts; divide each by their sum")
+    right = {"b": 2 / 3, "c": 1 / 3}
+    if {word: p for word, p in got.items() if p} != right:
+        if any(abs(p - 2 / 7) < 1e-9 for p in got.values()):
+            raise NotYet(
+                "you divide by all words; only what follows the word counts, here three words"
+            )
+        raise NotYet(
+            f"in {' '.join(words)!r}, after 'a' it should be {right}; yours is {got}"
+        )
+    last = f(["a", "b", "a", "b"], "b")
+    if abs(sum(last.values()) - 1) > 1e-9:
+        raise NotYet(
+            "the last word is followed by nothing: count the pairs, not the occurrences of the word"
+        )
+    return "A row of the table adds up to 1, whatever the word."
+
+
+@checker("loss-perplexity")
+def perplexity(f) -> str:
+    got = f([0.25, 0.25, 0.25, 0.25])
+    if abs(got - math.log(4)) < 1e-6:
+        raise NotYet(
+            "this is the cross-entropy, in nats; the perplexity is its exponential"
+        )
+    if abs(got - 256) < 1e-3:
+        raise NotYet(
+            "take the mean price a token, not the sum; else every text gets dearer with its length"
+        )
+    if abs(got - 4) > 1e-6:
+        raise NotYet(f"with 1/4 for every token the perplexity is 4; yours is {got}")
+    got = f([1.0, 1 / 9])
+    if abs(got - 5) < 1e-6:
+        raise NotYet(
+            "you average the numbers of choices; average the logarithms, and take the exponential at the end"
+        )
+    if abs(got - 3) > 1e-6:
+        raise NotYet(f"for the probabilities 1 and 1/9 it is 3; yours is {got}")
+    long = f([0.01] * 300)
+    if not math.isfinite(long) or abs(long - 100) > 1e-3:
+        raise NotYet(
+            "the product of 300 probabilities of 0.01 is 0 in a computer; add logarithms instead"
+        )
+    return "The perplexity is 1 divided by the geometric mean of the probabilities."
+
+
+@checker("loss-logits")
+def logits(f) -> str:
+    torch.manual_seed(3)
+    scores, targets = torch.randn(6, 11), torch.randint(11, (6,))
+    got, right = float(f(scores, targets)), F.cross_entropy(scores, targets).item()
+    if abs(got + right) < 1e-4:
+        raise NotYet("the sign is wrong: the loss is minus the logarithm")
+    if abs(got - 6 * right) < 1e-3:
+        raise NotYet("this is the sum; the loss is the mean over the tokens")
+    if abs(got - right / math.log(2)) < 1e-4:
+        raise NotYet("this is in bits; in nats it is the natural logarithm")
+    if abs(got + scores[torch.arange(6), targets].mean().item()) < 1e-4:
+        raise NotYet(
+            "you took the logits for logarithms of probabilities; they have to be normalised first"
+        )
+    if abs(got - right) > 1e-4:
+        raise NotYet(
+            f"for random logits (6, 11) it should be {right:.4f}; yours is {got:.4f}"
+        )
+    got = float(f(torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([0, 0])))
+    if not math.isfinite(got):
+        raise NotYet(
+            f"a logit of 1000 gives {got}: exp(1000) is infinite. logsumexp or log_softmax avoid it"
+        )
+    if abs(got - 500) > 1e-2:
+        raise NotYet(
+            f"one certain hit and one miss by 1000 cost 500 nats on average; yours is {got}"
+        )
+    return "torch.nn.functional.cross_entropy does the same."
+
+
+@checker("loss-labels")
+def labels(f) -> str:
+    ids = torch.tensor(
+        [[5, 7, 9, 9], [4, 9, 9, 9], [9, 6, 8, 9]]
+    )  # 9 ends a text and fills the row
+    before, lengths = ids.clone(), torch.tensor([3, 2, 4])
+    got = f(ids, lengths)
+    if not torch.equal(ids, before):
+        raise NotYet(
+            "your function changed the ids that it was given; clone them first"
+        )
+    if got.shape != ids.shape:
+        raise NotYet(
+            f"labels have the shape of the ids, {tuple(ids.shape)}; yours {tuple(got.shape)}"
+        )
+    right = torch.tensor([[5, 7, 9, -100], [4, 9, -100, -100], [9, 6, 8, 9]])
+    if torch.equal(got, torch.where(ids == 9, -100, ids)):
+        raise NotYet(
+            "you mask by id, and so the real ends are gone; mask by position: what lies behind the length"
+        )
+    if bool((got[0] == -100).sum() > 1):
+        raise NotYet(
+            "a text of 3 tokens keeps 3 labels, its end among them; you mask one too many"
+        )
+    if not bool((got == -100).any()):
+        raise NotYet("nothing is masked: what lies behind the length has to be -100")
+    if not torch.equal(got, right):
+        raise NotYet(f"it should be {right.tolist()}; yours is {got.tolist()}")
+    return "The model is told where a text ends, and is not trained on the filling."
+
+
+@checker("loss-answer")
+def answer(f) -> str:
+    torch.manual_seed(4)
+    scores, ids, n = torch.randn(1, 7, 13), torch.randint(13, (1, 7)), 4
+    prices = F.cross_entropy(scores[0, :-1], ids[0, 1:], reduction="none")
+    got = float(f(scores, ids, n))
+    if abs(got - prices.mean().item()) < 1e-4:
+        raise NotYet("this is the loss of the whole text; the prompt must not count")
+    if abs(got - prices[n:].mean().item()) < 1e-4:
+        raise NotYet(
+            "the first token of the answer is missing: the last row of the prompt predicts it"
+        )
+    if abs(got - F.cross_entropy(scores[0, n:], ids[0, n:]).item()) < 1e-4:
+        raise NotYet(
+            "you compare each row with its own token; it predicts the next one"
+        )
+    if abs(got - prices[n - 1 :].sum().item()) < 1e-4:
+        raise NotYet("this is the sum; take the mean over the answer's tokens")
+    if abs(got - prices[n - 1 :].mean().item()) > 1e-4:
+        raise NotYet(
+            f"with a prompt of 4 of 7 tokens it should be {prices[n - 1 :].mean():.4f}; yours is {got:.4f}"
+        )
+    return "Chat models are trained with this loss: the user's words are read, but not learned."
+
+
+@checker("loss-pieces")
+def pieces(f) -> str:
+    got = float(f([2.0, 5.0], [300, 100]))
+    if abs(got - 3.5) < 1e-6:
+        raise NotYet(
+            "this is the mean of the means; the first piece has three times as many tokens as the second"
+        )
+    if abs(got - 1100) < 1e-3:
+        raise NotYet(
+            "this is the sum of all prices; divide by the number of all tokens"
+        )
+    if abs(got - 2.75) > 1e-6:
+        raise NotYet(
+            f"300 tokens at 2 and 100 at 5 nats cost 2.75 a token; yours is {got}"
+        )
+    got = float(f([1.0, float("nan")], [10, 0]))
+    if math.isnan(got):
+        raise NotYet(
+            "a piece without a token that counts has the loss NaN, and 0 times NaN is NaN: leave it out"
+        )
+    if abs(got - 1) > 1e-6:
+        raise NotYet(
+            f"a piece of 0 tokens changes nothing: it should be 1; yours is {got}"
+        )
+    return "So the pieces give the loss of the whole batch, however it was cut."

@@ -1,0 +1,84 @@
+"""Checks for the chapter on tokens."""
+
+from __future__ import annotations
+
+from gpt2course.checkpoints import load_tokenizer
+from gpt2course.course.exercises import NotYet, checker
+
+
+@checker("tokens-pairs")
+def pairs(f) -> str:
+    got = dict(f([[1, 2, 3], [1, 2], [7]]))
+    if (3, 1) in got or (2, 7) in got:
+        raise NotYet("you counted a pair that reaches from one text into the next")
+    if got != {(1, 2): 2, (2, 3): 1}:
+        raise NotYet(
+            f"for [[1, 2, 3], [1, 2], [7]] it should be {{(1, 2): 2, (2, 3): 1}}; yours is {got}"
+        )
+    if dict(f([[5, 5, 5]])) != {(5, 5): 2}:
+        raise NotYet(
+            "in [5, 5, 5] the pair (5, 5) occurs twice: overlapping pairs count"
+        )
+    return "This count is all that BPE ever looks at."
+
+
+@checker("tokens-train")
+def train(f) -> str:
+    words = [b"low", b" low", b" lower", b" lowest"]
+    got = list(f(words, 3))
+    right = [(b"o", b"w"), (b"l", b"ow"), (b" ", b"low")]
+    if len(got) != 3:
+        raise NotYet(f"three merges were asked for; you return {len(got)}")
+    if got[0] != right[0]:
+        raise NotYet(
+            f"'lo' and 'ow' both occur four times; the larger pair is {right[0]}; you merge {got[0]} first"
+        )
+    if got != right:
+        raise NotYet(
+            f"after the first merge the pieces change: count again each round; expected {right}, yours {got}"
+        )
+    if len(f([b"ab"], 10)) != 1:
+        raise NotYet(
+            "when every word is one piece, no pair is left: stop, and return the merges so far"
+        )
+    return "Fifteen lines, and the same algorithm that made GPT-2's vocabulary."
+
+
+@checker("tokens-stream")
+def stream(f) -> str:
+    cup = "☕".encode()
+    for pieces, right, why in (
+        ([b"caf", "é".encode()], "café", "complete characters are certain"),
+        ([b"tea ", cup[:2]], "tea ", "two of three bytes of a character have to wait"),
+        ([cup[:1], cup[1:]], "☕", "a character may come in several pieces"),
+        (
+            [b"a\xffb"],
+            "a\N{REPLACEMENT CHARACTER}b",
+            "the byte 255 never starts a character: show the replacement sign",
+        ),
+    ):
+        got = f(pieces)
+        if got != right:
+            raise NotYet(
+                f"for {pieces} it should be {right!r}; yours is {got!r}: {why}"
+            )
+    return "A program that streams text needs just this."
+
+
+@checker("tokens-roundtrip")
+def roundtrip(ids) -> str:
+    tokenizer = load_tokenizer("gpt2")
+    ids = [int(i) for i in ids]
+    if len(ids) != 3 or not all(0 <= i < len(tokenizer) for i in ids):
+        raise NotYet(
+            f"three ids between 0 and {len(tokenizer) - 1} are needed; yours are {ids}"
+        )
+    text = tokenizer.decode(ids)
+    again = tokenizer.encode(text)
+    if again == ids:
+        raise NotYet(f"{ids} decodes to {text!r}, which encodes to the same ids again")
+    if len(again) >= 3:
+        raise NotYet(
+            f"{ids} decodes to {text!r}, which encodes to {len(again)} ids; find a text that needs fewer than three"
+        )
+    return f"{ids} reads {text!r}, and encodes to {again}."

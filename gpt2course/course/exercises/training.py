@@ -1,0 +1,276 @@
+"""Checks for training like a professional."""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from gpt2course.config import GPT2Config
+from gpt2course.course.exercises import NotYet, checker
+from gpt2course.data import document_mask, pack_sequences
+from gpt2course.model import GPT2
+from gpt2course.training import parameter_groups, rows_of_step
+
+
+@checker("training-accumulate")
+def accumulate(f) -> str:
+    for pieces in (
+        [(2.0, 30), (5.0, 10)],
+        [(3.0, 8), (3.0, 100)],
+        [(1.0, 1), (2.0, 2), (4.0, 5)],
+        [(2.5, 7)],
+    ):
+        right = sum(mean * tokens for mean, tokens in pieces) / sum(
+            tokens for _, tokens in pieces
+        )
+        got = float(f(list(pieces)))
+        if math.isclose(got, right, rel_tol=1e-6):
+            continue
+        means = [mean for mean, _ in pieces]
+        if math.isclose(got, sum(means) / len(means)):
+            raise NotYet(
+                f"for {pieces} you give {got:.4g}, the mean of the means: a token of a short piece weighs more"
+            )
+        if math.isclose(got, sum(means)):
+            raise NotYet(
+                f"for {pieces} you give {got:.4g}, the sum of the means: it grows with the number of pieces"
+            )
+        if math.isclose(got, sum(mean * tokens for mean, tokens in pieces)):
+            raise NotYet(
+                f"for {pieces} you give {got:.4g}, the sum over all tokens; divide it by their number"
+            )
+        raise NotYet(f"for {pieces} it should be {right:.4g}; yours is {got:.4g}")
+    return "However you cut the batch, the number is the same."
+
+
+@checker("training-steps")
+def steps(f) -> str:
+    cases = (
+        (160, 4, 1, 1, 1, 40),
+        (160, 4, 2, 1, 1, 20),
+        (160, 4, 2, 4, 1, 5),
+        (160, 4, 2, 4, 3, 15),
+    )
+    for *arguments, right in (
+        *cases,
+        (100, 4, 2, 1, 1, 13),
+        (10, 4, 1, 1, 2, 5),
+        (10, 4, 1, 1, 0.5, 2),
+    ):
+        got = f(*arguments)
+        n_rows, rows_at_once, accumulate, processes, epochs = arguments
+        asked = (
+            f"{n_rows} rows, {rows_at_once} at once, accumulated {accumulate} times in {processes} process(es), "
+            f"{epochs} epoch(s)"
+        )
+        if got == right:
+            continue
+        if accumulate > 1 and got == math.ceil(
+            n_rows * epochs / (rows_at_once * processes)
+        ):
+            raise NotYet(
+                f"for {asked} yours is {got}: you count pieces; the optimizer steps once in {accumulate}"
+            )
+        if processes > 1 and got == math.ceil(
+            n_rows * epochs / (rows_at_once * accumulate)
+        ):
+            raise NotYet(
+                f"for {asked} yours is {got}: the processes share the rows, and step together"
+            )
+        if got == math.ceil(n_rows / (rows_at_once * accumulate * processes)) * epochs:
+            raise NotYet(
+                f"for {asked} yours is {got}: epochs follow without a gap, so round up once, at the very end"
+            )
+        if got == right - 1:
+            raise NotYet(
+                f"for {asked} yours is {got}: the last step has fewer rows, and counts"
+            )
+        raise NotYet(f"for {asked} it is {right}; yours is {got}")
+    return (
+        "Warm-up and cosine are laid over this number, not over the number of pieces."
+    )
+
+
+@checker("training-groups")
+def groups(f) -> str:
+    model = GPT2(
+        GPT2Config(vocab_size=11, n_positions=4, n_embd=8, n_layer=2, n_head=2)
+    )
+    got = f(model, 0.1)
+    if (
+        not isinstance(got, list)
+        or len(got) != 2
+        or not all(isinstance(group, dict) for group in got)
+    ):
+        raise NotYet(
+            "give a list of two dicts, each with the keys 'params' and 'weight_decay'"
+        )
+    if missing := [
+        key for group in got for key in ("params", "weight_decay") if key not in group
+    ]:
+        raise NotYet(
+            f"a group has no {missing[0]!r}; without it AdamW takes its own decay, 0.01, or has nothing to do"
+        )
+    names = {id(p): name for name, p in model.named_parameters()}
+    for number, (mine, right) in enumerate(
+        zip(got, parameter_groups(model, 0.1), strict=True)
+    ):
+        if mine["weight_decay"] != right["weight_decay"]:
+            raise NotYet(
+                f"the weight_decay of group {number} should be {right['weight_decay']}; it is {mine['weight_decay']}"
+            )
+        given, wanted = [
+            [id(p) for p in params]
+            for params in (list(mine["params"]), right["params"])
+        ]
+        for p in wanted:
+            if p not in given:
+                raise NotYet(
+                    f"{names[p]} belongs into group {number}, and is not there"
+                )
+        for p in given:
+            if p not in wanted:
+                raise NotYet(
+                    f"{names.get(p, 'something')} does not belong into group {number}"
+                )
+        if len(given) != len(wanted):
+            raise NotYet(f"group {number} holds a parameter twice")
+    torch.optim.AdamW(got)
+    return "Norms and biases keep the size that the gradient gives them."
+
+
+@checker("training-mask")
+def mask(f) -> str:
+    for rows in ([[0, 0, 0]], [[0, 0, 1, 1, 1]], [[4, 4, 2, -1], [3, 5, 5, 5]]):
+        ids = torch.tensor(rows)
+        right, got = document_mask(ids), f(ids)
+        if tuple(got.shape) != tuple(right.shape):
+            raise NotYet(
+                f"for ids of shape {tuple(ids.shape)} the mask has {tuple(right.shape)}; yours {tuple(got.shape)}"
+            )
+        if got.dtype != torch.bool:
+            raise NotYet(f"the mask should be of booleans; yours is {got.dtype}")
+        if torch.equal(got, right):
+            continue
+        b, _, looks, at = (got != right).nonzero()[0].tolist()
+        if got[b, 0, looks, at] and at > looks:
+            raise NotYet(
+                f"in {rows[b]} the token at place {looks} may look at place {at}, which lies in its future"
+            )
+        if got[b, 0, looks, at]:
+            raise NotYet(
+                f"in {rows[b]} the token at place {looks} may look at place {at}, which is another text"
+            )
+        if looks == at:
+            raise NotYet(
+                f"in {rows[b]} the token at place {looks} may not look at itself, and should"
+            )
+        raise NotYet(
+            f"in {rows[b]} place {looks} may not look at {at}: same text, and before it. Are rows and columns swapped?"
+        )
+    return "GPT2 takes it as mask, Hugging Face's model as attention_mask."
+
+
+@checker("training-positions")
+def positions(f) -> str:
+    toy = pack_sequences([[1] * 4, [2] * 2, [3] * 3], 10)
+    for row, right in (
+        ([5, 5, 5, 2, 2, -1], [0, 1, 2, 0, 1, 0]),
+        ([0, 0], [0, 1]),
+        ([7, 3, 3, -1, -1], [0, 0, 1, 0, 0]),
+        (toy.document_ids[0].tolist(), toy.position_ids[0].tolist()),
+    ):
+        got = [int(position) for position in f(list(row))]
+        if got == right:
+            continue
+        if got == list(range(len(row))):
+            raise NotYet(
+                f"for {row} yours runs on to the end; it starts again with each text"
+            )
+        if len(got) != len(row):
+            raise NotYet(f"for {row} give {len(row)} positions; yours has {len(got)}")
+        if [p for p, document in zip(got, row, strict=True) if document >= 0] == right[
+            : sum(d >= 0 for d in row)
+        ]:
+            raise NotYet(f"for {row} the padding should be at 0; yours gives {got}")
+        raise NotYet(f"for {row} it should be {right}; yours is {got}")
+    return "A joke in the middle of a row is read as if it stood alone."
+
+
+@checker("training-atomic")
+def atomic(f) -> str:
+    old, new = "old " * 5, "new " * 100_000  # more than any buffer holds
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state"
+        path.write_text(old)
+        seen: list[str] = []
+
+        def pull_the_plug(*_: object) -> None:
+            """Called around everything that happens: what would a reader find now?"""
+            found = path.read_text() if path.exists() else None
+            if found not in (old, new) and not seen:
+                seen.append(
+                    "no file at all"
+                    if found is None
+                    else f"{len(found):,} of {len(new):,} characters"
+                )
+
+        before = sys.getprofile()
+        sys.setprofile(pull_the_plug)
+        try:
+            f(new, path)
+        finally:
+            sys.setprofile(before)
+        if seen:
+            raise NotYet(
+                f"pulled at the wrong moment, the plug leaves {seen[0]}; write beside it, close, then rename"
+            )
+        if path.read_text() != new:
+            raise NotYet(
+                "afterwards the file still holds the old text; it should hold the new one"
+            )
+        if left := [other.name for other in Path(folder).iterdir() if other != path]:
+            raise NotYet(
+                f"the new text is there, and so is {left[0]!r}; rename it instead of copying"
+            )
+        other = Path(folder) / "first"
+        f(new, other)
+        if other.read_text() != new:
+            raise NotYet("where there is no file yet, there should be one afterwards")
+    return "Against a power cut it also takes os.fsync before the renaming: the package's save_atomically has it."
+
+
+@checker("training-resume")
+def resume(f) -> str:
+    for n_rows, per_step, seed in ((6, 3, 1), (6, 4, 2), (5, 2, 3), (3, 7, 4)):
+        epochs = 3 * per_step
+        orders = [
+            torch.randperm(
+                n_rows, generator=torch.Generator().manual_seed(seed + epoch)
+            ).tolist()
+            for epoch in range(epochs + per_step)
+        ]
+        for step in range(n_rows * epochs // per_step):
+            right = rows_of_step(step, n_rows, per_step, seed).tolist()
+            got = [
+                int(row) for row in f(step, [list(order) for order in orders], per_step)
+            ]
+            if got == right:
+                continue
+            asked = (
+                f"step {step} with {per_step} rows a step and the orders {orders[:3]}"
+            )
+            if len(got) < per_step:
+                raise NotYet(
+                    f"{asked}…: a step always has {per_step} rows, the rest from the next epoch; yours {got}"
+                )
+            if step and got == rows_of_step(step - 1, n_rows, per_step, seed).tolist():
+                raise NotYet(
+                    f"{asked}…: yours are the rows of the step before; steps count from 0"
+                )
+            raise NotYet(f"{asked}… reads {right}; yours {got}")
+    return "Nothing of it needs to be saved: it follows from the number of the step."

@@ -1,0 +1,172 @@
+"""Figures. Each function returns a matplotlib figure; `notebook.show` puts it into the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gpt2course.course.notebook import INK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+    from torch import Tensor
+
+# distinguishable with every kind of colour vision, readable on white and on black
+BLUE, ORANGE, GREEN, PURPLE = "#3d85c6", "#d9822b", "#2a9d74", "#b85fa8"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
+
+
+def axes(
+    title: str, xlabel: str, ylabel: str, size: tuple[float, float] = (5.2, 3.1)
+) -> tuple[Figure, Axes]:
+    """Empty axes in the book's style: the title says the finding, the labels carry units."""
+    import matplotlib.pyplot as plt
+
+    style = {
+        "font.family": "sans-serif", "font.size": 10, "axes.titlesize": 10.5, "axes.titlelocation": "left",
+        "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
+        **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+    }  # fmt: skip
+    with plt.rc_context(style):
+        figure, ax = plt.subplots(figsize=size)
+        ax.set_title(title, wrap=True)
+        ax.set(xlabel=xlabel, ylabel=ylabel)
+        ax.grid(alpha=0.25, linewidth=0.5)
+        ax.set_prop_cycle(color=COLOURS)
+    return figure, ax
+
+
+def attention_map(weights: Tensor, tokens: Sequence[str], title: str) -> Figure:
+    """A grid of attention weights.
+
+    Args:
+        weights: (T, T), rows sum to 1.
+        tokens: T strings, shown as they are, spaces as middle dots.
+        title: the finding.
+    """
+    figure, ax = axes(title, "looked at", "looks", size=(5.2, 4.6))
+    names = [token.replace(" ", "·").replace("\n", "↵") for token in tokens]
+    T = len(names)
+    for row in range(T):
+        for column in range(row + 1):
+            opacity = min(1.0, float(weights[row, column]))
+            ax.add_patch(_cell(column, row, opacity))
+    ax.set(xlim=(-0.5, T - 0.5), ylim=(T - 0.5, -0.5), aspect="equal")
+    ax.set_xticks(range(T), names, rotation=60, ha="right")
+    ax.set_yticks(range(T), names)
+    ax.grid(visible=False)
+    return figure
+
+
+def _cell(column: int, row: int, opacity: float) -> Rectangle:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(
+        (column - 0.5, row - 0.5), 1, 1, facecolor=BLUE, alpha=opacity, edgecolor="none"
+    )
+
+
+def confusion(
+    counts: Sequence[Sequence[int]], names: Sequence[str], title: str
+) -> Figure:
+    """Which class was taken for which: a row a true class, a column an answer, in each cell how many.
+
+    Args:
+        counts: K rows of K numbers.
+        names: of the K classes.
+        title: the finding.
+    """
+    figure, ax = axes(title, "the answer", "the truth", size=(5.2, 2.9))
+    most = max(max(row) for row in counts) or 1
+    for row, line in enumerate(counts):
+        for column, count in enumerate(line):
+            ax.add_patch(
+                _cell(column, row, 0.45 * count / most)
+            )  # pale enough to read the number in both themes
+            ax.text(
+                column,
+                row,
+                f"{count:,}",
+                ha="center",
+                va="center",
+                fontsize=14,
+                color=INK,
+            )
+    K = len(names)
+    ax.set(xlim=(-0.5, K - 0.5), ylim=(K - 0.5, -0.5))
+    ax.set_xticks(range(K), names)
+    ax.set_yticks(range(K), names)
+    ax.grid(visible=False)
+    return figure
+
+
+def bars(
+    names: Sequence[str],
+    values: Sequence[float],
+    title: str,
+    xlabel: str,
+    form: str = "%.1f",
+) -> Figure:
+    """Horizontal bars in the order given, the first on top, each with its number.
+
+    Args:
+        names: one a bar.
+        values: as many, 0 or more.
+        title, xlabel: the finding, and what the numbers are, with their unit.
+        form: how the numbers are written.
+    """
+    figure, ax = axes(title, xlabel, "", size=(5.2, 0.32 * len(names) + 1.0))
+    drawn = ax.barh(range(len(names)), values, color=BLUE)
+    ax.bar_label(drawn, fmt=form, padding=3, color=INK)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.grid(visible=False, axis="y")
+    ax.margins(x=0.12)
+    return figure
+
+
+def next_tokens(
+    tokens: Sequence[str], probabilities: Sequence[float], title: str
+) -> Figure:
+    """Bars for the most probable next tokens, longest on top.
+
+    Args:
+        tokens: strings.
+        probabilities: as many, in 0..1.
+        title: the finding.
+    """
+    names = [token.replace(" ", "·").replace("\n", "↵") for token in tokens]
+    return bars(names, [100 * p for p in probabilities], title, "probability (%)")
+
+
+def lines(
+    series: dict[str, tuple[Sequence[float], Sequence[float]]],
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    log: str = "",
+) -> Figure:
+    """One line for each name; with several, a legend.
+
+    Args:
+        series: name -> (x values, y values).
+        title, xlabel, ylabel: the finding, and the axes with units.
+        log: axes on a logarithmic scale: "", "x", "y" or "xy".
+    """
+    figure, ax = axes(title, xlabel, ylabel)
+    for i, (name, (x, y)) in enumerate(series.items()):
+        ax.plot(
+            x,
+            y,
+            label=name,
+            color=COLOURS[i % len(COLOURS)],
+            linestyle=("-", "--", "-.", ":")[i // len(COLOURS) % 4],
+        )
+    for axis in log:
+        getattr(ax, f"set_{axis}scale")("log")
+    if len(series) > 1:
+        for text in ax.legend(frameon=False).get_texts():
+            text.set_color(INK)
+    return figure

@@ -1,0 +1,259 @@
+"""Controls that a reader can move. One cell, two homes: computed with a kernel, precomputed in the static page."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+
+MOST_PICTURES = 400
+
+# Finds its own element, so that several explorers fit on a page; needs nothing from outside.
+SCRIPT = """
+(function () {
+  const root = document.currentScript.closest(".course-explore");
+  const pictures = JSON.parse(root.querySelector("template").content.textContent);
+  const inputs = [...root.querySelectorAll("input")];
+  const view = root.querySelector(".course-explore-view");
+  function update() {
+    let index = 0;
+    for (const input of inputs) {
+      const names = JSON.parse(input.dataset.names);
+      index = index * names.length + Number(input.value);
+      input.setAttribute("aria-valuetext", names[input.value]);
+      input.nextElementSibling.textContent = names[input.value];
+    }
+    view.innerHTML = pictures[index];
+  }
+  for (const input of inputs) input.addEventListener("input", update);
+  update();
+})();
+"""
+
+
+def explore(
+    draw: Callable[..., str],
+    *,
+    start: dict[str, object] | None = None,
+    **controls: Sequence[object],
+) -> object:
+    """Show draw(**values), with one slider for each control.
+
+    With a kernel (Jupyter, Colab) these are ipywidgets and draw is called on each move. In the static page, every
+    combination is drawn when the page is built, and a few lines of JavaScript choose among the pictures.
+
+    Args:
+        draw: takes one value for each control, returns HTML.
+        controls: name -> the values it can take, in order. None reads "off".
+        start: name -> the value shown first; the first of its values unless given.
+
+    Returns:
+        something that a notebook displays.
+
+    Raises:
+        ValueError: a control without values, or more than MOST_PICTURES combinations.
+    """
+    for name, values in controls.items():
+        if not values:
+            raise ValueError(f"the control {name!r} has no values; give at least one")
+    first = {
+        name: list(values).index((start or {}).get(name, values[0]))
+        for name, values in controls.items()
+    }
+    combinations = list(itertools.product(*controls.values()))
+    if len(combinations) > MOST_PICTURES:
+        raise ValueError(
+            f"{len(combinations)} combinations are too many for a page; {MOST_PICTURES} is the limit"
+        )
+    if os.environ.get("GPT2COURSE_STATIC"):
+        return static(draw, controls, combinations, first)
+    return _live(draw, controls, first)
+
+
+def _live(
+    draw: Callable[..., str],
+    controls: dict[str, Sequence[object]],
+    first: dict[str, int],
+) -> object:
+    import ipywidgets
+    from IPython.display import HTML, display
+
+    sliders = {
+        name: ipywidgets.SelectionSlider(
+            options=[(_shown(value), i) for i, value in enumerate(values)],
+            value=first[name],
+            description=_label(name),
+            continuous_update=False,
+        )
+        for name, values in controls.items()
+    }
+
+    def redraw(**chosen: int) -> None:
+        display(HTML(draw(**{name: controls[name][i] for name, i in chosen.items()})))
+
+    output = ipywidgets.interactive_output(redraw, sliders)
+    return ipywidgets.VBox([*sliders.values(), output])
+
+
+def static(
+    draw: Callable[..., str],
+    controls: dict[str, Sequence[object]],
+    combinations: Sequence[tuple],
+    first: dict[str, int],
+) -> HTML:
+    """All pictures and their sliders as one piece of HTML that needs no kernel."""
+    from IPython.display import HTML
+
+    pictures = [
+        draw(**dict(zip(controls, values, strict=True))) for values in combinations
+    ]
+    sliders = []
+    for name, values in controls.items():
+        names = html.escape(json.dumps([_shown(value) for value in values]), quote=True)
+        sliders.append(
+            f'<label>{html.escape(_label(name))} <input type="range" min="0" max="{len(values) - 1}" '
+            f'value="{first[name]}" data-names="{names}" aria-valuetext="{html.escape(_shown(values[first[name]]))}">'
+            f"<output>{html.escape(_shown(values[first[name]]))}</output></label>"
+        )
+    shown = pictures[
+        combinations.index(
+            tuple(values[first[name]] for name, values in controls.items())
+        )
+    ]
+    data = html.escape(json.dumps(pictures), quote=False)
+    return HTML(
+        f'<div class="course-explore"><div class="course-explore-controls">{"".join(sliders)}</div>'
+        f'<div class="course-explore-view" aria-live="polite">{shown}</div>'
+        f"<template>{data}</template><script>{SCRIPT}</script></div>"
+    )
+
+
+def _shown(value: object) -> str:
+    return "off" if value is None else str(value)
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
+
+
+REDRAW = 1.0  # seconds between two drawings of a live plot
+
+
+class live_loss:
+    """Draw a training run while it goes: `with live_loss() as watch: finetune(..., watch=watch)`.
+
+    With a kernel one picture grows below the cell. In the static page it is drawn once, at the end of the block. Either
+    way what is there when a run breaks off stays.
+
+    Args:
+        title: of the picture.
+
+    Chapter: training.
+    """
+
+    def __init__(self, title: str = "Loss while it trains") -> None:
+        self.title, self.rows, self.handle, self.drawn = title, [], None, -float("inf")
+        self.live = not os.environ.get("GPT2COURSE_STATIC")
+
+    def __enter__(self) -> live_loss:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.rows:
+            self.draw()
+
+    def __call__(self, row: dict) -> None:
+        """Take one row of the log, as `finetune` hands it over."""
+        if "loss" not in row and "validation_loss" not in row:
+            return
+        self.rows.append(row)
+        if self.live and time.monotonic() - self.drawn >= REDRAW:
+            self.draw()
+
+    def draw(self) -> None:
+        """Put the picture where it belongs: a new one below the cell, or in the place of the one before."""
+        from IPython.display import display
+
+        from gpt2course.course.notebook import show
+        from gpt2course.course.plots import lines
+
+        curves, said = {}, []
+        for name, key in (("training", "loss"), ("held out", "validation_loss")):
+            points = [(row["step"], row[key]) for row in self.rows if key in row]
+            if points:
+                curves[name] = tuple(zip(*points, strict=True))
+                first, last = points[0], points[-1]
+                said.append(
+                    f"{name}: from {first[1]:.2f} at step {first[0]} to {last[1]:.2f} at step {last[0]}"
+                )
+        picture = show(
+            lines(curves, self.title, "step", "loss (nats a token)"),
+            alt="Loss. " + "; ".join(said) + ".",
+        )
+        if self.handle is None:
+            self.handle = display(picture, display_id=True)
+        else:
+            self.handle.update(picture)
+        self.drawn = time.monotonic()
+
+
+def probability_bars(
+    names: Sequence[str], shares: Sequence[float], caption: str = ""
+) -> str:
+    """A small table of horizontal bars, as HTML: light enough to have hundreds in a page.
+
+    Args:
+        names: one a row, shown with spaces as middle dots.
+        shares: as many, in 0..1.
+        caption: the line above.
+
+    Raises:
+        ValueError: lists of different lengths.
+    """
+    rows = [
+        f"<tr><th>{html.escape(name.replace(' ', '·').replace(chr(10), '↵'))}</th>"
+        # a notebook elsewhere does not have the book's style sheet: what makes it a bar stands here
+        f'<td style="width:99%"><i style="background:#3d85c6;display:block;height:0.9rem;min-width:1px;'
+        f'width:{100 * share:.1f}%"></i></td><td style="white-space:nowrap">{100 * share:.1f} %</td></tr>'
+        for name, share in zip(names, shares, strict=True)
+    ]
+    head = f"<caption>{html.escape(caption)}</caption>"
+    return (
+        f'<table class="course-bars" style="width:100%">{head}{"".join(rows)}</table>'
+    )
+
+
+DEAREST = (
+    10.0  # nats from which on a token has the full colour: about one chance in 22,000
+)
+
+
+def surprise(tokens: Sequence[str], nats: Sequence[float], caption: str = "") -> str:
+    """A text with a colour behind each token, the stronger the more it cost, and the price below it, as HTML.
+
+    The scale is always the same, so that two texts can be compared.
+
+    Args:
+        tokens: strings, shown with spaces as middle dots.
+        nats: as many prices, 0 or more.
+        caption: the line above.
+
+    Raises:
+        ValueError: lists of different lengths.
+
+    Chapter: the loss.
+    """
+    spans = [
+        f'<span style="background:rgb(217 130 43 / {50 * min(1.0, price / DEAREST):.0f}%);border-radius:0.2rem;'
+        f'display:inline-block;margin:0.1rem;padding:0 0.25rem;text-align:center;line-height:1.3">'
+        f"{html.escape(token.replace(' ', '·').replace(chr(10), '↵'))}<br><small>{price:.1f}</small></span>"
+        for token, price in zip(tokens, nats, strict=True)
+    ]
+    return f'<div class="course-surprise"><p>{html.escape(caption)}</p>{"".join(spans)}</div>'

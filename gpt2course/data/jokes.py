@@ -1,0 +1,253 @@
+"""The jokes that the fine-tuning pages train on: where they come from, what is dropped, how they become tokens."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpt2course.checkpoints import HubError, hub_folder
+from gpt2course.data.reviews import HELD_OUT
+from gpt2course.settings import data_source
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+JOKE_PREFIX = "JOKE: "
+OWN_JOKES = Path(__file__).parent / "jokes.csv"
+SHORT_JOKES = "Maximofn/short-jokes-dataset"
+SHORT_JOKES_REVISION = (
+    "refs/convert/parquet"  # the hub's own copy as tables, one name for every dataset
+)
+MAX_CHARACTERS = 500
+
+EMPTY, OVER_LONG, COLUMNS = (
+    "empty",
+    f"longer than {MAX_CHARACTERS} characters",
+    "wrong number of columns",
+)
+ENCODING, OPEN_QUOTE, DUPLICATE, CRUDE = (
+    "broken encoding",
+    "open quotation mark",
+    "duplicate",
+    "crude word",
+)
+
+# In rot13, so that nobody has to read them who only reads this file.
+_CRUDE_WORDS = frozenset(
+    codecs.decode(
+        "nany nahf nff nffubyr nffubyrf onfgneq onfgneqf ovgpu ovgpurf ovgpul obare obbo obbof ohgg ohggubyr ohggf "
+        "puvax pyvgbevf pbpx pbpxf pbaqbz pbaqbzf penc phag phagf qnza qvpx qvpxf qvyqb qlxr rwnphyngr rerpgvba shpx "
+        "shpxrq shpxre shpxvat shpxf snt snttbg snttbgf tnatonat tbqqnza uneqba ubeal uvgyre uber ubrf ubyybpnhfg "
+        "ubybpnhfg ubbxre ubbxref vaprfg wrexbss wvmm xvxr xxx znfgheongr znfgheongvat zvytf zvys "
+        "zbyrfg zbyrfgrq zbgureshpxre anxrq anmv anmvf avttn avttnf avttre avttref betnfz betnfzf crqbcuvyr "
+        "crqbcuvyrf cravf cravfrf cvff cvffrq cbea cbeab cebfgvghgr cebfgvghgrf chffl chffvrf encr encrq encvfg "
+        "ergneq ergneqrq ergneqf fpebghz frk frkl frkhny fuvg fuvgf fuvggl fuvggvat fyhg fyhgf fcrez fgevccre "
+        "fgevccref fhvpvqr gvgf gvggvrf genaal gheq gheqf intvan intvanf ivntren ivetva ivetvaf ivoengbe junaxre jnax "
+        "juber jubers",
+        "rot13",
+    ).split()
+)
+
+
+@dataclass(frozen=True)
+class JokeReport:
+    """What became of every row that was read.
+
+    Args:
+        kept: number of jokes that are left.
+        dropped: reason -> numbers of the rows, from 1. With "embedded" the course's own jokes come first.
+    """
+
+    kept: int
+    dropped: dict[str, list[int]]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.kept:,} jokes kept, {sum(map(len, self.dropped.values())):,} rows dropped"
+        ]
+        for reason, rows in self.dropped.items():
+            shown = ", ".join(map(str, rows[:10])) + (", …" if len(rows) > 10 else "")
+            lines.append(
+                f"  {len(rows):,} × {reason}: row{'s' if len(rows) > 1 else ''} {shown}"
+            )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Jokes:
+    """Jokes to train on, jokes held out, and what was read to get them. No text is in both."""
+
+    train: list[str]
+    validation: list[str]
+    report: JokeReport
+
+
+def load_jokes(source: str | None = None, *, drop_crude: bool = False) -> Jokes:
+    """Short jokes, cleaned, in train and validation.
+
+    Args:
+        source: "embedded": the jokes written for this course (CC0, gpt2course/data/jokes.csv) and the neutral English ones
+            of the pip package pyjokes. "hub": Maximofn/short-jokes-dataset, 231,657 jokes that people posted on the
+            web. Many of them are crude and some are hateful: look before you show them to anybody. Or a folder with
+            jokes.csv (ID,Joke). GPT2COURSE_DATA by default.
+        drop_crude: leave out jokes that hold a word of a short list. It finds words, not meanings: what is left of the
+            hub's jokes is milder, and still not fit for a classroom.
+
+    Returns:
+        the jokes in the order of the rows, one in ten (at most 2,500) held out by the sha256 of its words, and a
+        report that names dropped rows. A joke has at most 500 characters, and single spaces; every copy but the first
+        is dropped, whatever its capitals and punctuation.
+
+    Raises:
+        HubError: the hub cannot be reached or does not have it.
+        ValueError: no file, other columns, or nothing left to train on.
+
+    Chapter: jokes.
+    """
+    source = source or data_source()
+    if source == "embedded":
+        path, rows = OWN_JOKES, [*_read_csv(OWN_JOKES), *_pyjokes()]
+    elif source == "hub":
+        path, rows = Path(SHORT_JOKES), _hub()
+    else:
+        path = Path(source) / "jokes.csv"
+        rows = _read_csv(path)
+    return _sorted_out(path, rows, drop_crude)
+
+
+def encode_jokes(
+    jokes: Sequence[str], tokenizer: PreTrainedTokenizerBase
+) -> list[list[int]]:
+    """What a model reads: "JOKE: ", the joke, <|endoftext|>.
+
+    The space of the prefix belongs to the first word's token, so a prompt for a new joke is "JOKE:" without it.
+
+    Args:
+        jokes: texts.
+        tokenizer: of the checkpoint.
+
+    Returns:
+        token ids, one list a joke; the last one is tokenizer.eos_token_id.
+
+    Chapter: jokes.
+    """
+    # "<|endoftext|>" is text here; and what does not fit is for others to judge
+    ids = (
+        tokenizer.encode(JOKE_PREFIX + joke, split_special_tokens=True, verbose=False)
+        for joke in jokes
+    )
+    return [[*joke, tokenizer.eos_token_id] for joke in ids]
+
+
+def words(joke: str) -> list[str]:
+    """The words of a joke in lower case, without punctuation: two jokes with the same words count as one."""
+    return re.findall(r"\w+", joke.casefold().replace("’", "").replace("'", ""))
+
+
+def _sorted_out(path: Path, rows: Iterable[str | None], drop_crude: bool) -> Jokes:
+    """Kept and dropped, train and validation. A row that is no pair of ID and joke is None."""
+    kept: dict[str, str] = {}  # sha256 of the words -> joke
+    dropped: dict[str, list[int]] = {}
+    for number, row in enumerate(rows, start=1):
+        joke = " ".join(row.split()) if row is not None else ""
+        said = words(joke)
+        key = hashlib.sha256(" ".join(said).encode(errors="replace")).hexdigest()
+        if row is None:
+            reason = COLUMNS
+        elif not said:
+            reason = EMPTY
+        elif re.search(r"\n\d+,", row):  # it goes on into the next row
+            reason = OPEN_QUOTE
+        elif len(joke) > MAX_CHARACTERS:
+            reason = OVER_LONG
+        elif re.search("[\ud800-\udfff\ufffd\x00-\x1f\x7f-\x9f]|â€|Ã[\x80-\xbf]", joke):
+            reason = ENCODING
+        elif key in kept:
+            reason = DUPLICATE
+        elif drop_crude and _CRUDE_WORDS.intersection(said):
+            reason = CRUDE
+        else:
+            kept[key] = joke
+            continue
+        dropped.setdefault(reason, []).append(number)
+    report = JokeReport(len(kept), dropped)
+    held_out = set(sorted(kept)[: min(HELD_OUT, len(kept) // 10)])
+    if not held_out:
+        raise ValueError(
+            f"{path} has too few jokes ({report}); it takes ten to train on nine and hold out one"
+        )
+    return Jokes(
+        train=[joke for key, joke in kept.items() if key not in held_out],
+        validation=[joke for key, joke in kept.items() if key in held_out],
+        report=report,
+    )
+
+
+def _read_csv(path: Path) -> list[str | None]:
+    """The column Joke. None for a row that has more or fewer fields than the first line names."""
+    try:
+        # a byte that is no UTF-8 spoils its own row only
+        with open(
+            path, newline="", encoding="utf-8-sig", errors="surrogateescape"
+        ) as file:
+            table = list(csv.reader(file))
+    except FileNotFoundError:
+        raise ValueError(
+            f"{path} does not exist; a data folder holds jokes.csv with the columns ID,Joke"
+        ) from None
+    except csv.Error as error:
+        raise ValueError(
+            f"{path} is not a table ({error}); is a quotation mark left open?"
+        ) from None
+    header = table[0] if table else []
+    if not {"ID", "Joke"} <= set(header):
+        raise ValueError(f"{path} has the columns {header}; it needs ID and Joke")
+    column = header.index("Joke")
+    return [
+        row[column] if len(row) == len(header) else ("" if not row else None)
+        for row in table[1:]
+    ]
+
+
+def _pyjokes() -> list[str]:
+    """The jokes that ship with pyjokes and that it calls neutral.
+
+    Source: pypi.org/project/pyjokes, BSD-3-Clause.
+    """
+    try:
+        import pyjokes
+    except ImportError:
+        raise ValueError(
+            "some of the jokes come with pyjokes, which is not installed: pip install pyjokes"
+        ) from None
+    return pyjokes.get_jokes(language="en", category="neutral")
+
+
+def _hub() -> list[str]:
+    from pyarrow import ArrowInvalid, parquet
+
+    first = "default/train/0000.parquet"
+    folder = hub_folder(
+        SHORT_JOKES,
+        SHORT_JOKES_REVISION,
+        ("default/train/*.parquet",),
+        needed=first,
+        repo_type="dataset",
+    )
+    rows: list[str] = []
+    for path in sorted(folder.glob("default/train/*.parquet")):
+        try:
+            rows += [
+                joke or "" for joke in parquet.read_table(path)["Joke"].to_pylist()
+            ]
+        except (ArrowInvalid, KeyError) as error:
+            raise HubError(
+                f"{path} is not a table of ID and Joke ({error}); delete it and download it again"
+            ) from None
+    return rows

@@ -1,0 +1,192 @@
+"""Writing with one compiled step: for a GPU, which waits for Python otherwise.
+
+    writer = CompiledWriter(model)
+    for token in writer.stream(input_ids, 200): ...
+
+A compiled step must always look the same. So the cache has its full length from the start, a mask hides what is not
+written yet, and the position is a tensor. On a GPU torch.compile also records the step as a CUDA graph: then a token
+costs one launch instead of hundreds. The first token waits until everything is compiled.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from gpt2course.cache import KVCache
+from gpt2course.generation.flat_step import is_plain, one_token
+from gpt2course.generation.loop import check_finite, check_prompts
+from gpt2course.generation.sampling import Greedy, Sample
+from gpt2course.model import GPT2
+
+
+class StaticCache:
+    """Keys and values of fixed shape: one token is written at `position`, all places are returned.
+
+    Args:
+        model: gives shape, dtype and device.
+        max_length: places, in tokens.
+    """
+
+    def __init__(self, model: GPT2, max_length: int) -> None:
+        config, weight = model.config, model.wte.weight
+        shape = (1, config.n_head, max_length, config.head_size)
+        self.position = torch.zeros(1, dtype=torch.long, device=weight.device)
+        self.layers = [
+            tuple(
+                torch.zeros(shape, dtype=weight.dtype, device=weight.device)
+                for _ in range(2)
+            )
+            for _ in range(config.n_layer)
+        ]
+        for keys, values in self.layers:  # a CUDA graph writes to where they are
+            torch._dynamo.mark_static_address(keys)
+            torch._dynamo.mark_static_address(values)
+
+    def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Store one token's key and value.  [1, H, 1, D] -> [1, H, max_length, D]"""
+        keys, values = self.layers[layer]
+        return keys.index_copy_(2, self.position, k), values.index_copy_(
+            2, self.position, v
+        )
+
+    def advance(self, n_tokens: int) -> None:
+        """Nothing: whoever calls the step sets the position."""
+
+
+class CompiledWriter:
+    """Writes what `stream_tokens` writes, one text at a time, with a compiled step.
+
+    Args:
+        model: in eval mode, on the CPU or a CUDA device. It is compiled for the weights that it has now.
+        max_length: room for prompt and new text, in tokens; n_positions by default. Every step looks at all of it.
+        backend: for torch.compile.
+
+    Raises:
+        ValueError: a model that is not plain (see `decode.is_plain`), a max_length outside 2..n_positions, or nothing
+            on this machine to compile with.
+
+    Source: the static cache of gpt-fast (PyTorch, 2023). Chapter: the KV cache.
+    """
+
+    def __init__(
+        self,
+        model: GPT2,
+        max_length: int | None = None,
+        *,
+        backend: str | Callable = "inductor",
+    ) -> None:
+        positions = model.config.n_positions
+        self.model, self.max_length = (
+            model,
+            positions if max_length is None else max_length,
+        )
+        if not 2 <= self.max_length <= positions:
+            raise ValueError(
+                f"max_length is {self.max_length}; this model can be compiled for 2 to {positions} tokens"
+            )
+        if not is_plain(model):
+            raise ValueError(
+                "the model is in train mode, or a module has hooks or was exchanged, which a compiled step would leave "
+                "out; call model.eval() on an unchanged model, or write with stream_tokens"
+            )
+        if backend == "inductor":
+            check_compiler(model.device.type)
+        self.cache = StaticCache(model, self.max_length)
+        self._token = torch.zeros(
+            1, 1, dtype=torch.long, device=model.device
+        )  # one place, so that nothing changes
+        graphs = (
+            "reduce-overhead"
+            if backend == "inductor" and model.device.type == "cuda"
+            else None
+        )
+        self._step = torch.compile(
+            self._one_step(),
+            backend=backend,
+            mode=graphs,
+            fullgraph=True,
+            dynamic=False,
+        )
+
+    def _one_step(self) -> Callable[[Tensor], Tensor]:
+        model, cache, hidden = self.model, self.cache, one_token(self.model)
+        places = torch.arange(self.max_length, device=model.device)
+
+        def step(token: Tensor) -> Tensor:  # [1, 1] -> [1, V]
+            position = cache.position
+            mask = (places <= position)[None, None, None]
+            return model.head(
+                hidden(token, position_ids=position[None], mask=mask, cache=cache)[:, 0]
+            )
+
+        return step
+
+    @torch.inference_mode()
+    def stream(
+        self,
+        input_ids: Sequence[int],
+        max_new_tokens: int = 40,
+        *,
+        strategy: Greedy | Sample = Greedy(),  # noqa: B008 (frozen)
+        stop_ids: Sequence[int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[int]:
+        """The next token, again and again. Arguments, results and errors as in `generate.stream_tokens`."""
+        prompt = list(input_ids)
+        check_prompts([prompt], max_new_tokens, self.max_length)
+        stop = (self.model.config.eos_token_id,) if stop_ids is None else stop_ids
+        length = min(len(prompt) + max_new_tokens, self.max_length)
+        ids = torch.tensor(
+            [prompt + [0] * (length - len(prompt))], device=self.model.device
+        )
+        self._read(ids[:, : len(prompt)])
+        for t in range(len(prompt), length):
+            self.cache.position.fill_(t - 1)
+            torch.compiler.cudagraph_mark_step_begin()
+            logits = self._step(self._token.copy_(ids[:, t - 1 : t]))
+            check_finite(logits, t)
+            ids[:, t] = strategy(logits, ids[:, :t], generator)
+            token = int(ids[0, t])
+            yield token
+            if token in stop:
+                return
+
+    def _read(self, ids: Tensor) -> None:
+        """Put the prompt into the cache, all but its last token. Its shape varies, so the model itself reads it."""
+        T, weight = ids.size(1), self.model.wte.weight
+        cache = KVCache(self.model.config, 1, T, weight.dtype, weight.device)
+        self.model.hidden(
+            ids, cache=cache
+        )  # the last one too, so that the model checks every id
+        for layer, (keys, values) in enumerate(self.cache.layers):
+            keys[:, :, : T - 1], values[:, :, : T - 1] = (
+                old[:, :, : T - 1] for old in cache.layers[layer]
+            )
+
+
+def check_compiler(device: str) -> None:
+    """Say at once, and plainly, what torch.compile would find out after a while.
+
+    Raises:
+        ValueError: no Triton for a GPU, no C++ compiler for the CPU, or another device.
+    """
+    if device == "cuda" and importlib.util.find_spec("triton") is None:
+        raise ValueError(
+            "compiling for a GPU needs Triton, which is not installed; write with stream_tokens"
+        )
+    if device == "cpu" and not any(
+        map(shutil.which, (os.environ.get("CXX") or "g++", "clang++", "cl"))
+    ):
+        raise ValueError(
+            "compiling for the CPU needs a C++ compiler, and there is none; write with stream_tokens"
+        )
+    if device not in ("cuda", "cpu"):
+        raise ValueError(
+            f"the model is on {device!r}; a step is compiled for 'cuda' or 'cpu': move the model there"
+        )

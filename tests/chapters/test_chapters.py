@@ -1,0 +1,212 @@
+"""Every chapter runs as a notebook: its cells, its assertions, the outputs that must not change, its exercises.
+
+Stubs must fail their checks and solutions must pass them: `references.to_run` turns both into assertions. Two chapters
+run at a time, each in a process of nbval, at effort quick unless GPT2COURSE_EFFORT says otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+import pytest
+import references
+from references import AT_A_TIME, BOOK, CELL_SECONDS, ChapterError, converter
+from samples import SAMPLE, spoiled
+
+from gpt2course import settings
+
+RESULT = re.compile(r"^(PASSED|FAILED) .*?(\w+)\.ipynb::Cell (\d+)", flags=re.M)
+
+
+def run_nbval(*paths: Path) -> tuple[int, str]:
+    """Run notebooks under nbval in a process of its own; return its exit status and what it printed, uncoloured."""
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "pytest",
+            "--nbval-lax",
+            "--nbval-current-env",
+            "-rA",
+            "--color=no",
+        ),
+        *(f"--nbval-cell-timeout={CELL_SECONDS}", "--nbval-kernel-startup-timeout=300"),
+        *("-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
+    ]
+    effort = os.environ.get("GPT2COURSE_EFFORT") or "quick"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GPT2COURSE_EFFORT": effort}
+    result = subprocess.run(
+        [*command, *paths], env=environment, capture_output=True, text=True, check=False
+    )
+    return result.returncode, re.sub(
+        r"\x1b\[[\d;]*m", "", result.stdout + result.stderr
+    )
+
+
+def run_chapter(chapter: Path, folder: Path) -> tuple[int, int, str]:
+    """Run one chapter with its references; return exit status, number of code cells, and what was printed."""
+    compare_all = settings.checkpoint_name() == "mini"
+    notebook = references.with_references(
+        chapter, references.read_references(chapter), compare_all=compare_all
+    )
+    path = folder / f"{chapter.stem}.ipynb"
+    nbformat.write(notebook, path)
+    status, printed = run_nbval(path)
+    return status, sum(cell.cell_type == "code" for cell in notebook.cells), printed
+
+
+@pytest.fixture(scope="session")
+def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """The runs of the chapters that were asked for, started together, so that two are always under way."""
+    folder = tmp_path_factory.mktemp("chapters")
+    wanted = [
+        item.callspec.params["chapter"]
+        for item in request.session.items
+        if "runs" in item.fixturenames
+    ]
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        yield {chapter: pool.submit(run_chapter, chapter, folder) for chapter in wanted}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "chapter", converter.chapter_files(BOOK), ids=lambda path: path.stem
+)
+def test_chapter_runs(chapter: Path, runs: dict[Path, Future]) -> None:
+    status, n_cells, printed = runs[chapter].result()
+    passed = sum(outcome == "PASSED" for outcome, _, _ in RESULT.findall(printed))
+    # nbval lets a cell after one that timed out fail as expected, and skips some: so count, too
+    assert (status, passed) == (0 if n_cells else 5, n_cells), printed[
+        -8000:
+    ]  # pytest says 5 when there is no cell
+
+
+@pytest.mark.slow
+def test_nbval_sees_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sample passes. A wrong reference, a cell that raises, a stub that passes, a solution that fails do not."""
+    monkeypatch.setenv("GPT2COURSE_CHECKPOINT", "mini")
+    (right,) = recorded_sample()
+    wrong = {**right, "stdout": "[1, 4, 8]\n"}
+    not_printed = {"source": right["source"], "result": "[1, 4, 9]"}
+    chapter = spoiled(tmp_path / "exercises", "...  # your code", "return side**2")
+    chapter.write_text(
+        chapter.read_text(encoding="utf-8").replace("side * side", "side + side"),
+        encoding="utf-8",
+    )
+    raises = spoiled(tmp_path / "raises", 'glue("area"', 'no_such_name("area"')
+    for name, path, reference in (
+        ("right", SAMPLE, right),
+        ("exercises", chapter, wrong),
+        ("raises", raises, not_printed),
+    ):
+        notebook = references.with_references(path, [reference], compare_all=True)
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+    _, printed = run_nbval(*sorted(tmp_path.glob("*.ipynb")))
+    results: dict[str, dict[int, str]] = {}
+    for outcome, name, cell in RESULT.findall(printed):
+        results.setdefault(name, {})[int(cell)] = outcome[0]
+    # the cells of the sample: one with a reference, the one that defines the check, the stub, the solution
+    assert {
+        name: "".join(outcome for _, outcome in sorted(cells.items()))
+        for name, cells in results.items()
+    } == {
+        "right": "PPPP",
+        "exercises": "FPFF",
+        "raises": "FFFF",
+    }, printed
+
+
+def recorded_sample() -> list[dict[str, str]]:
+    """The reference of the sample's one tagged cell."""
+    return [
+        {
+            "source": "sides = [1, 2, 3]\nprint([side**2 for side in sides])",
+            "stdout": "[1, 4, 9]\n",
+        }
+    ]
+
+
+def test_references_lie_where_nbval_looks() -> None:
+    notebook = references.with_references(SAMPLE, recorded_sample(), compare_all=True)
+    (cell,) = references.checked_cells(notebook)
+    assert cell.execution_count == 1
+    assert cell.outputs[0].text == "[1, 4, 9]\n"
+
+
+@pytest.mark.parametrize(
+    "tags", ["[nbval-check-output, any-checkpoint]", "[nbval-check-output]"]
+)
+def test_another_checkpoint_compares_only_what_holds_for_any(
+    tmp_path: Path, tags: str
+) -> None:
+    chapter = spoiled(tmp_path, "[nbval-check-output, any-checkpoint]", tags)
+    notebook = references.with_references(chapter, recorded_sample(), compare_all=False)
+    (cell,) = references.checked_cells(notebook)
+    assert bool(cell.outputs) == ("any-checkpoint" in tags)
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        [],
+        [{"source": "print(1)", "stdout": "1\n"}],
+        [*recorded_sample(), {"source": "gone", "stdout": ""}],
+    ],
+    ids=["never recorded", "changed since", "a cell is gone"],
+)
+def test_references_that_do_not_fit_are_refused(recorded: list) -> None:
+    with pytest.raises(ChapterError, match=r"sample.*run make record"):
+        references.with_references(SAMPLE, recorded, compare_all=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "any-checkpoint]",
+            "raises-exception]",
+            "raises-exception keeps a cell from being tested",
+        ),
+        ("any-checkpoint]", "nbval-skip]", "nbval-skip keeps a cell from being tested"),
+        ('check("sample-area", area)', "area(3)", "calls check"),
+    ],
+)
+def test_chapters_that_escape_the_test_are_refused(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    chapter = spoiled(tmp_path, old, new)
+    with pytest.raises(ChapterError, match=message):
+        references.to_run(chapter)
+
+
+def output(kind: str, **content) -> nbformat.NotebookNode:
+    """A code cell with one output."""
+    return nbformat.v4.new_code_cell(
+        "x", outputs=[nbformat.v4.new_output(kind, **content)]
+    )
+
+
+def test_only_text_is_recorded() -> None:
+    printed = output("stream", name="stdout", text="one\n")
+    assert references.text_of(printed, SAMPLE) == {"stdout": "one\n"}
+    value = output("execute_result", data={"text/plain": "1"}, execution_count=1)
+    assert references.text_of(value, SAMPLE) == {"result": "1"}
+    for cell, what in [
+        (output("stream", name="stderr", text="a warning"), "stderr"),
+        (
+            output("display_data", data={"image/png": "", "text/plain": "<Figure>"}),
+            "image/png",
+        ),
+        (nbformat.v4.new_code_cell("x"), "nothing"),
+    ]:
+        with pytest.raises(ChapterError, match=f"shows {what}"):
+            references.text_of(cell, SAMPLE)

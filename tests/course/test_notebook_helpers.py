@@ -1,0 +1,106 @@
+"""Figures and numbers as a page shows them."""
+
+from __future__ import annotations
+
+import sys
+import xml.etree.ElementTree as ET
+
+import matplotlib as mpl
+import pytest
+
+from gpt2course.course import INK, glue, plots, show, table
+
+mpl.use("Agg")
+
+
+def drawn(alt: str, caption: str = "") -> str:
+    figure, ax = plots.axes("Loss falls", "steps", "nats a token")
+    ax.plot([3, 2, 1])
+    return show(figure, alt=alt, caption=caption).data
+
+
+def test_a_figure_is_an_image_with_a_name():
+    page = drawn(alt='It falls from 3 to 1 & "fast"', caption="a < b")
+    root = ET.fromstring(page.replace("xlink:", ""))
+    svg = root.find("{http://www.w3.org/2000/svg}svg")
+    assert svg.get("role") == "img"
+    assert svg.get("aria-label") == 'It falls from 3 to 1 & "fast"'
+    assert (svg.get("width"), svg.get("height")) == (
+        None,
+        None,
+    )  # as wide as the page allows
+    assert svg.get("viewBox")
+    assert root.find("figcaption").text == "a < b"
+
+
+def test_a_figure_takes_the_colour_of_the_page():
+    page = drawn(alt="a line")
+    assert "currentColor" in page
+    assert INK not in page
+    assert "<figcaption>" not in page
+
+
+def test_a_figure_is_the_same_every_time():
+    assert drawn(alt="a line") == drawn(alt="a line")
+
+
+@pytest.mark.parametrize("alt", ["", "  \n"])
+def test_alt_text_is_required(alt):
+    with pytest.raises(ValueError, match="pass alt="):
+        drawn(alt=alt)
+
+
+def test_shown_figures_are_closed():
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    drawn(alt="a line")
+    assert plt.get_fignums() == before
+
+
+def test_glue_hands_over_a_formatted_number(monkeypatch):
+    import myst_nb
+
+    handed = {}
+    monkeypatch.setattr(
+        myst_nb,
+        "glue",
+        lambda name, value, display: handed.update({name: (repr(value), display)}),
+    )
+    glue("tokens", 1234567.89, ",.1f")
+    glue("name", "gpt2")
+    assert handed == {
+        "tokens": ("\N{WORD JOINER}1,234,567.9", False),
+        "name": ("gpt2", False),
+    }
+
+
+def test_glue_outside_the_book_does_nothing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "myst_nb", None)
+    assert glue("tokens", 5) is None
+
+
+def test_a_confusion_matrix_shows_every_count():
+    page = show(
+        plots.confusion([[1200, 3], [0, 45]], ["bad", "good"], "Hardly a mistake"),
+        alt="four numbers",
+    ).data
+    for text in ("1,200", ">3<", ">0<", ">45<", ">bad<", ">good<", "Hardly a mistake"):
+        assert text in page
+    assert (
+        "four numbers"
+        in show(
+            plots.confusion([[0, 0], [0, 0]], ["a", "b"], "Nothing"), alt="four numbers"
+        ).data
+    )
+
+
+def test_a_table_has_headers_and_escapes_its_values():
+    page = table(["method", "right"], [["a < b", 0.5], ["c", "1"]]).data
+    root = ET.fromstring(page)
+    assert [cell.text for cell in root.iter("th")] == ["method", "right"]
+    assert [cell.text for cell in root.iter("td")] == ["a < b", "0.5", "c", "1"]
+    with pytest.raises(ValueError, match="has no header"):
+        table(["method", " "], [])
+    with pytest.raises(ValueError, match=r"the row \['a'\] has 1 values for 2 columns"):
+        table(["method", "right"], [["a"]])

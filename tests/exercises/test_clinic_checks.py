@@ -1,0 +1,117 @@
+"""The checks of the failed-run clinic tell a wrong answer what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from gpt2course.course.exercises import NotYet, clinic
+
+NAN, INF = math.nan, math.inf
+
+
+def last_sound(log):
+    return next(
+        (step for step, loss in enumerate(log) if not math.isfinite(loss)), None
+    )
+
+
+def only_nan(log):
+    return next(
+        (step for step, loss in enumerate(log, start=1) if math.isnan(loss)), None
+    )
+
+
+def hides_every_end(rows, end):
+    T = max(map(len, rows))
+    input_ids = torch.tensor([row + [end] * (T - len(row)) for row in rows])
+    return input_ids, input_ids.masked_fill(input_ids == end, -100)
+
+
+def hides_nothing(rows, end):
+    input_ids, _ = hides_every_end(rows, end)
+    return input_ids, input_ids.clone()
+
+
+def keeps_the_last_end_only(rows, end):
+    input_ids, labels = hides_every_end(rows, end)
+    for row, label in zip(rows, labels, strict=True):
+        label[len(row) - 1] = end
+    return input_ids, labels
+
+
+def shares_any_word(train, test, n=5):
+    seen = set(" ".join(train).lower().split())
+    return [text for text in test if seen & set(text.lower().split())]
+
+
+def shares_the_whole_text(train, test, n=5):
+    return [
+        text for text in test if any(text.lower() in other.lower() for other in train)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "message"),
+    [
+        (clinic.death, last_sound, "counted from 0; it is|the last sound step"),
+        (clinic.death, only_nan, "is infinite, which is not finite either"),
+        (clinic.death, lambda log: None, r"it should be 2; yours is None"),
+        (
+            clinic.nonfinite,
+            lambda model: "wte.weight",
+            "all weights of this model are sound",
+        ),
+        (clinic.nonfinite, lambda model: None, "yours finds nothing"),
+        (
+            clinic.nonfinite,
+            lambda model: next(
+                (n for n, p in model.named_parameters() if p.isnan().any()), None
+            ),
+            "the first parameter with a number that is not finite is",
+        ),
+        (
+            clinic.filtered,
+            lambda loss, steps, every: loss * steps,
+            "the sum of all losses|you give the sum",
+        ),
+        (
+            clinic.filtered,
+            lambda loss, steps, every: loss * steps / every,
+            "as if each NaN were replaced by the first",
+        ),
+        (clinic.filtered, lambda loss, steps, every: loss, "the first loss was"),
+        (clinic.schedule, lambda rates: "fine", "one of the three texts"),
+        (
+            clinic.schedule,
+            lambda rates: "stops too early" if 0 in rates[:-1] else "none",
+            "rises to the end",
+        ),
+        (
+            clinic.schedule,
+            lambda rates: (
+                "rises to the end"
+                if rates[-1] == max(rates)
+                else "stops too early"
+                if 0 in rates[1:-1]
+                else "none"
+            ),
+            "a constant rate",
+        ),
+        (clinic.collator, hides_every_end, "would never learn to stop"),
+        (clinic.collator, hides_nothing, "its padding counts"),
+        (clinic.collator, keeps_the_last_end_only, "has an end inside"),
+        (clinic.leak, shares_any_word, "should not be found"),
+        (clinic.leak, shares_the_whole_text, "five words in a row are the same"),
+        (
+            clinic.leak,
+            lambda train, test, n=5: ["another text"],
+            "give the test texts themselves",
+        ),
+    ],
+)
+def test_a_wrong_answer_is_told_what_is_wrong(check, answer, message):
+    with pytest.raises(NotYet, match=message):
+        check(answer)

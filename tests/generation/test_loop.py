@@ -1,0 +1,208 @@
+"""Writing text: the same tokens as transformers, a clean end, clear refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import TINY, random_ids, random_model, twins
+
+from gpt2course.cache import KVCache
+from gpt2course.checkpoints import load_checkpoint, load_tokenizer
+from gpt2course.generation import (
+    NotFinite,
+    generate,
+    generate_batch,
+    sampler,
+    stream_text,
+    stream_tokens,
+    text_pieces,
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_greedy_text_equals_transformers(seed):
+    theirs, ours = twins(replace(TINY, vocab_size=500))
+    prompt = random_ids(TINY, 1, 3 + seed, seed)
+    expected = theirs.generate(
+        prompt, do_sample=False, max_new_tokens=20, pad_token_id=0
+    )[0, 3 + seed :]
+    assert generate(ours, prompt[0].tolist(), 20) == expected.tolist()
+
+
+def test_the_cache_changes_nothing():
+    model, ids = random_model(), random_ids(TINY, 1, 5)
+    written = generate(model, ids[0].tolist(), 25)
+    for token in written:
+        with torch.no_grad():
+            assert model(ids)[0, -1].argmax() == token
+        ids = torch.cat((ids, torch.tensor([[token]])), dim=1)
+
+
+def test_it_stops_after_the_end_of_text():
+    model = random_model()
+    unstopped = generate(model, [1, 2, 3], 25)
+    third = unstopped[2]
+    # the same model, in which the third token is the end of text: swap two rows of the embedding
+    order = torch.arange(TINY.vocab_size)
+    order[[third, TINY.eos_token_id]] = order[[TINY.eos_token_id, third]]
+    with torch.no_grad():
+        model.wte.weight.copy_(model.wte.weight[order])
+    written = generate(model, order[[1, 2, 3]].tolist(), 25)
+    assert written == order[unstopped[: unstopped.index(third) + 1]].tolist()
+    assert written[-1] == TINY.eos_token_id
+
+
+def test_it_stops_when_the_positions_are_used_up():
+    prompt = random_ids(TINY, 1, 28)[0].tolist()
+    assert 1 <= len(generate(random_model(), prompt, 100)) <= 4
+    assert len(generate(random_model(replace(TINY, vocab_size=5000)), prompt, 100)) == 4
+
+
+def test_tokens_come_one_by_one():
+    model = random_model()
+    assert next(stream_tokens(model, [1, 2], 10)) == generate(model, [1, 2], 10)[0]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "max_new_tokens", "says"),
+    [
+        ([], 5, "the prompt is empty"),
+        (
+            [1] * 32,
+            5,
+            "the prompt has 32 tokens and the model 32 positions.*use at most 31",
+        ),
+        ([1, 61], 5, r"input_ids holds \[61\] outside"),
+        ([1, -1], 5, r"input_ids holds \[-1\] outside"),
+        ([1], 0, "max_new_tokens is 0; ask for at least 1"),
+        ([1], -3, "max_new_tokens is -3"),
+    ],
+)
+def test_bad_input(prompt, max_new_tokens, says):
+    with pytest.raises(ValueError, match=says):
+        generate(random_model(), prompt, max_new_tokens)
+
+
+def test_broken_weights_do_not_write_exclamation_marks():
+    model = random_model()
+    with torch.no_grad():
+        model.h[1].mlp.c_fc.weight[3, 4] = torch.nan
+    with pytest.raises(ValueError, match="the logits at position 2 are not finite"):
+        generate(model, [1, 2])
+
+
+def test_a_batch_of_unequal_prompts_equals_each_alone_and_transformers():
+    theirs, ours = twins(TINY)
+    eos, prompts = TINY.eos_token_id, [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11]]
+    written = generate_batch(ours, prompts, 12)
+    assert written == [generate(ours, prompt, 12) for prompt in prompts]
+    ids = torch.tensor([[eos] * (7 - len(p)) + p for p in prompts])
+    mask = torch.tensor([[0] * (7 - len(p)) + [1] * len(p) for p in prompts])
+    expected = theirs.generate(
+        ids, attention_mask=mask, do_sample=False, max_new_tokens=12, pad_token_id=eos
+    )
+    for got, row in zip(written, expected[:, 7:].tolist(), strict=True):
+        assert got == (row[: row.index(eos) + 1] if eos in row else row)
+
+
+def test_a_stopped_and_continued_cache_equals_an_uninterrupted_run():
+    model, cache = random_model(), KVCache(TINY)
+    whole = generate(model, [1, 2, 3], 20, stop_ids=())
+    stream = stream_tokens(model, [1, 2, 3], 20, stop_ids=(), cache=cache)
+    first = [next(stream) for _ in range(8)]
+    assert (
+        first + generate(model, [1, 2, 3, *first], 12, stop_ids=(), cache=cache)
+        == whole
+    )
+    with pytest.raises(ValueError, match="the cache holds"):
+        generate(model, [1, 2], 5, cache=cache)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_streamed_text_is_the_decoded_text(seed):
+    model, tokenizer = load_checkpoint("mini"), load_tokenizer("mini")
+    torch.manual_seed(seed)
+    pieces = list(
+        stream_text(
+            model, tokenizer, "This movie was", 40, strategy=sampler(temperature=1.5)
+        )
+    )
+    torch.manual_seed(seed)
+    ids = generate(
+        model, tokenizer.encode("This movie was"), 40, strategy=sampler(temperature=1.5)
+    )
+    assert "".join(pieces) == tokenizer.decode(ids, skip_special_tokens=True)
+    assert all(pieces)
+
+
+def test_a_stop_string_ends_the_text_wherever_tokens_cut_it():
+    model, tokenizer = load_checkpoint("mini"), load_tokenizer("mini")
+    whole = "".join(stream_text(model, tokenizer, "This movie was", 30))
+    for start in (3, 7, 12):
+        stop = whole[start : start + 5]
+        assert (
+            "".join(stream_text(model, tokenizer, "This movie was", 30, stop=[stop]))
+            == whole[: whole.index(stop)]
+        )
+    assert (
+        "".join(
+            stream_text(model, tokenizer, "This movie was", 30, stop=["never ever"])
+        )
+        == whole
+    )
+    with pytest.raises(ValueError, match="a stop string is empty"):
+        next(stream_text(model, tokenizer, "This movie was", 30, stop=[""]))
+
+
+@pytest.mark.parametrize(
+    ("prompts", "max_new_tokens", "says"),
+    [
+        ([[1], []], 5, "prompt 1 is empty; start with some text"),
+        (
+            [[1], [2], [1] * 32],
+            5,
+            "prompt 2 has 32 tokens and the model 32 positions.*use at most 31",
+        ),
+        ([], 5, "there are no prompts; pass at least one"),
+        ([[1], [2]], 0, "max_new_tokens is 0; ask for at least 1"),
+        ([[1], [61]], 5, r"input_ids holds \[61\] outside"),
+    ],
+)
+def test_bad_input_in_a_batch(prompts, max_new_tokens, says):
+    with pytest.raises(ValueError, match=says):
+        generate_batch(random_model(), prompts, max_new_tokens)
+
+
+def broken_from(position):
+    """A model that breaks once it reads the token at this position."""
+    model = random_model()
+    with torch.no_grad():
+        model.wpe.weight[position] = torch.nan
+    return model
+
+
+def test_logits_that_are_not_finite_keep_the_text_so_far():
+    written = []
+    with pytest.raises(
+        NotFinite,
+        match=r'the logits at position 7 are not finite.*the page "The failed-run clinic"',
+    ):
+        written.extend(stream_tokens(broken_from(6), [1, 2, 3], 20, stop_ids=()))
+    assert written == generate(random_model(), [1, 2, 3], 4, stop_ids=())
+    with pytest.raises(NotFinite, match="the logits at position 7"):
+        generate_batch(broken_from(6), [[1, 2, 3], [4, 5]], 20)
+
+
+def test_text_that_waits_for_a_stop_string_is_kept_too():
+    tokenizer = load_tokenizer("mini")
+
+    def tokens():
+        yield from tokenizer.encode(" a good film")
+        raise NotFinite("the logits at position 5 are not finite")
+
+    pieces = []
+    with pytest.raises(NotFinite):
+        pieces.extend(text_pieces(tokens(), tokenizer, stop=["film festival"]))
+    assert "".join(pieces) == " a good film"

@@ -1,0 +1,297 @@
+"""Notebooks made from chapters: nothing of MyST is left, nothing is lost, students get no solutions."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from references import BOOK, converter
+from samples import SAMPLE, spoiled
+
+convert, ConvertError = converter.convert, converter.ConvertError
+
+MYST = {
+    "directive": r"^[ >]*[`:~]{3,}\s*\{",
+    "colon fence": r"^[ >]*:{3,}",
+    "role": r"\{[a-z:]+\}`",
+    "label": r"^\([\w:-]+\)=",
+    "option": r"^[ >]*:[\w-]+:( |$)",
+    "comment": r"^%",
+    "block break": r"^\+\+\+",
+    "attributes": r"^\{[.#]|\]\{[.#]",
+    "footnote": r"\[\^",
+    "label of a formula": r"\$\$ *\([\w-]+\)",
+    "link to a chapter": r"\]\((?!https?:)[^)]*\.md",
+    "definition": r"^ {0,3}: ",
+}
+
+
+@pytest.fixture(autouse=True)
+def nowhere_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this copy's remote is: here nobody knows where the course is published."""
+    for name in ("SITE_URL", "GITHUB_REPOSITORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(converter, "repository", lambda: None)
+
+
+def markdown(notebook: nbformat.NotebookNode, *, with_code: bool = True) -> str:
+    """The prose of a notebook, if asked without its code blocks, code spans and formulas."""
+    text = "\n\n".join(
+        cell.source for cell in notebook.cells if cell.cell_type == "markdown"
+    )
+    if with_code:
+        return text
+    text = re.sub(r"^([ >]*)(`{3,})[\w ]*$.*?^\1\2$", "", text, flags=re.M | re.S)
+    return re.sub(r"(?<!\})(`+)[^`]+\1", "", text)
+
+
+def left_over(text: str) -> list[str]:
+    """Which constructs of MyST are in a text, with what they look like."""
+    found = [
+        (name, re.search(pattern, text, flags=re.M)) for name, pattern in MYST.items()
+    ]
+    return [f"{name}: {match[0]!r}" for name, match in found if match]
+
+
+@pytest.mark.parametrize(
+    "chapter", [*converter.chapter_files(BOOK), SAMPLE], ids=lambda path: path.stem
+)
+@pytest.mark.parametrize("solutions", [False, True], ids=["student", "instructor"])
+def test_chapters_become_plain_notebooks(chapter: Path, solutions: bool) -> None:
+    notebook = convert(chapter, solutions=solutions)
+    nbformat.validate(notebook)
+    assert left_over(markdown(notebook, with_code=False)) == []
+    assert notebook == convert(chapter, solutions=solutions), (
+        "the same chapter must give the same notebook"
+    )
+    source = chapter.read_text(encoding="utf-8")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    hidden = 0 if solutions else source.count("tags: [solution]")
+    assert (
+        len(code) == len(re.findall(r"^```\{code-cell\}", source, flags=re.M)) - hidden
+    )
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+@pytest.mark.parametrize("construct", MYST)
+def test_left_over_syntax_is_seen(construct: str) -> None:
+    examples = {
+        "directive": "> ```{note}", "colon fence": ":::", "role": "a {doc}`b`", "label": "(a-b)=",
+        "option": ":tags: [a]",
+        "comment": "% no", "block break": "+++", "attributes": "{.wide}", "footnote": "a[^1]",
+        "label of a formula": "$$ (eq)", "link to a chapter": "[a](b.md)", "definition": ": meaning",
+    }  # fmt: skip
+    assert [
+        line.split(":")[0] for line in left_over(f"text\n{examples[construct]}\ntext")
+    ].count(construct) == 1
+
+
+def test_students_get_no_solutions() -> None:
+    student, instructor = convert(SAMPLE), convert(SAMPLE, solutions=True)
+    everything = "\n".join(cell.source for cell in student.cells)
+    for secret in ("side * side", "as high as it is wide", "Solution"):
+        assert secret not in everything
+        assert secret in "\n".join(cell.source for cell in instructor.cells)
+    assert "was the last" in everything, "the text after the solution is for everybody"
+    kept = [cell for cell in instructor.cells if cell in student.cells]
+    assert len(kept) >= len(student.cells) - 2, (
+        "cells without a solution are the same in both, with the same ids"
+    )
+
+
+def test_a_cell_tagged_solution_is_hidden_wherever_it_stands(tmp_path: Path) -> None:
+    chapter = spoiled(tmp_path, "[nbval-check-output, any-checkpoint]", "[solution]")
+    assert "sides = [1, 2, 3]" not in "\n".join(
+        cell.source for cell in convert(chapter).cells
+    )
+
+
+def test_every_construct_keeps_its_content() -> None:
+    text = re.sub(r'"data:[^"]*"', '""', markdown(convert(SAMPLE)))
+    for expected in [
+        "> **After this page you can**\n>\n> - see every construct once.",
+        "> > **Warning**\n> >\n> > Take care.\n> >\n> > - one",
+        "> **Tip**\n>\n> A tip between colons, with ${\\alpha}$.",
+        "<details>\n<summary>Open me</summary>\n\nFolded **text**.\n\n</details>",
+        "[link](https://example.org/a_(b)), [the second section](#sample-second), [The second section](#sample-second)",
+        "A sample chapter, this page, [the figure](#fig-sample), the equation, $a^2$, $b_{[1](2)}$, `{not}` a role,",
+        "token, marked, a footnote<sup>one</sup> and an escaped \\{brace\\}.",
+        '<a id="sample-second" name="sample-second"></a>\n\n## The second section',
+        'alt="A black square, &quot;the sample&quot;." width="40">\n\n**Figure.** A square with the side $a$.',
+        "$$\na^2 + b^2\n$$\n\n$$\nc^2\n$$",
+        '```python\ndef area(self) -> int:\n    """Its area."""\n    return 9\n```',
+        '```python\nclass Square:\n    """A square."""\n```',
+        '**Three lines**\n\n```python\n"""What the sample',
+        "```python\n{kept}`as it is`\n```",
+        "**Areas**\n\n| side | area |\n| --- | --- |\n| 1 |",
+        "| two sides | $4$ |",
+        "- **Term**: Meaning of the",
+        "### Exercise: The area of a square\n\nWrite `area(side)`.",
+    ]:
+        assert expected in text
+    assert "nobody reads this" not in text
+    assert "block-attribute" not in text
+
+
+def test_pictures_are_png_on_white() -> None:
+    """Colab shows no SVG. A currentColor that is black on a dark page could not be seen."""
+    from io import BytesIO
+
+    from matplotlib.image import imread
+
+    encoded = re.search(r"data:image/png;base64,([^\"]+)", markdown(convert(SAMPLE)))[1]
+    image = imread(BytesIO(base64.b64decode(encoded)))
+    assert image.shape[:2] == (40, 80), "twice as fine as it is shown"
+    assert image[20, 20, :3].tolist() == [0, 0, 0], "currentColor"
+    assert image[20, 60, :3].tolist() == [0, 1, 0], (
+        "the fallback of a colour that only the page's theme knows"
+    )
+
+
+def test_diagrams_with_text_show_it() -> None:
+    blank = '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="20"></svg>'
+    text = blank.replace("></svg", '><text x="5" y="15">attention</text></svg')
+    assert converter.rendered(blank)[0] != converter.rendered(text)[0], (
+        "no font was found"
+    )
+
+
+def test_values_of_the_build_are_written_into_the_prose(tmp_path: Path) -> None:
+    chapter = spoiled(tmp_path / "book", "Some text", "Some text")
+    assert "| 1 | *(area, as computed above)* |" in markdown(convert(chapter)), (
+        "not built: no value is made up"
+    )
+    folder = tmp_path / "_build/jupyter_execute/book"
+    folder.mkdir(parents=True)
+    (folder / "sample.glue.json").write_text(
+        '{"area": {"data": {"text/plain": "nine"}}}', encoding="utf-8"
+    )
+    text = markdown(convert(chapter))
+    assert "| 1 | nine |" in text
+    assert "- **Term**: Meaning of the nine." in text
+
+
+def test_values_lie_where_the_build_puts_them() -> None:
+    """If another version of myst-nb wrote them elsewhere, every number in the notebooks would be gone."""
+    chapters = [
+        path
+        for path in converter.chapter_files(BOOK)
+        if "{glue:text}" in path.read_text(encoding="utf-8")
+    ]
+    assert chapters
+    if not (BOOK.parent / "_build/html/index.html").exists():
+        message = "the book is not built: make book"
+        if os.environ.get("GPT2COURSE_REQUIRE_ALL") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    missing = {
+        path.stem for path in chapters if "as computed above" in markdown(convert(path))
+    }
+    assert not missing
+
+
+def test_links_lead_to_the_published_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chapter = spoiled(tmp_path, "(sample.md)", "(other.md#there)")
+    (tmp_path / "other.md").write_text("(there)=\n# Another page\n", encoding="utf-8")
+    assert ", this page," in markdown(convert(chapter)), (
+        "plain words when the address is not known"
+    )
+    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/course")
+    text = markdown(convert(chapter))
+    assert "[this page](https://someone.github.io/course/book/other.html#there)" in text
+    assert (
+        "[a page of the course](https://someone.github.io/course/book/sample.html)"
+        in text
+    )
+    monkeypatch.setenv("SITE_URL", "https://example.org/gpt2")
+    assert "[this page](https://example.org/gpt2/book/other.html#there)" in markdown(
+        convert(chapter)
+    )
+
+
+def test_the_course_is_installed_from_where_it_is_published(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "pip install ./FOLDER" in convert(SAMPLE).cells[0].source, (
+        "nobody knows the address: say how"
+    )
+    monkeypatch.setattr(converter, "repository", lambda: "someone/course")
+    first = next(cell for cell in convert(SAMPLE).cells if cell.cell_type == "code")
+    assert (
+        '%pip install --quiet "gpt2course @ git+https://github.com/someone/course"'
+        in first.source
+    )
+    assert 'if importlib.util.find_spec("gpt2course") is None:' in first.source
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "```{table} Another one",
+            "```{csv-table} Another one",
+            r"sample\.md.*directive \{csv-table\}",
+        ),
+        (
+            "{term}`token`",
+            "{menuselection}`token`",
+            r"sample\.md.*role \{menuselection\}`token`",
+        ),
+        ("{ref}`sample-second`", "{ref}`nowhere`", r"no label 'nowhere'"),
+        ("(sample.md)", "(missing.md)", r"no page 'missing'"),
+        (
+            "[the second section](sample-second)",
+            "[x](no-such-place)",
+            r"no-such-place\) points to nothing",
+        ),
+        ("{diagram} sample.svg", "{diagram} missing.svg", "no picture missing.svg"),
+        (
+            ":pyobject: Square.area",
+            ":pyobject: Square.volume",
+            "finds no Square.volume",
+        ),
+        (
+            ":end-before: def area",
+            ":end-before: def volume",
+            "no line with 'def volume'",
+        ),
+        (":lines: 1-2, 4", ":diff: other.py", "unknown option 'diff'"),
+        ("```{exercise-end}\n```", "", "solution-start inside of another exercise"),
+        ("```{solution-end}\n```", "", "solution-start has no solution-end"),
+        ("  - $4$\n", "", "rows of a list-table have different lengths"),
+        ("````{note}", "`````{note}", "never closed"),
+        (":::{tip}", ":::tip", "needs a name in braces"),
+    ],
+)
+def test_what_has_no_plain_form_is_an_error(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    chapter = spoiled(tmp_path, old, new)
+    with pytest.raises(ConvertError, match=message):
+        convert(chapter)
+
+
+def test_writing_the_whole_book(tmp_path: Path) -> None:
+    chapter = spoiled(tmp_path / "book", "Some text", "Some text")
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/sample\n", encoding="utf-8"
+    )
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    (folder / "gone.ipynb").touch()
+    assert converter.write_notebooks(chapter.parent, folder) == [
+        folder / "sample.ipynb"
+    ]
+    assert sorted(path.name for path in folder.iterdir()) == ["sample.ipynb"]
+    written = nbformat.read(folder / "sample.ipynb", as_version=4)
+    assert [cell.id for cell in written.cells] == [
+        cell.id for cell in convert(chapter).cells
+    ]
+    assert "side * side" not in (folder / "sample.ipynb").read_text(encoding="utf-8")
