@@ -1,0 +1,103 @@
+"""Files that are whole or absent, digests, and the log on stderr.
+
+Everything that the package writes for keeps goes through `replacing`. The runs that
+need it most are in training/run.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """A path to write to, which becomes `path` in one step when the block ends well.
+
+    The new file is written beside the old one, flushed to disk, then renamed. A process
+    that is killed, or a disk that is full, leaves the old file as it was.
+
+    Args:
+        path: of the file; its folder exists.
+
+    Yields:
+        the path to write to, in the same folder.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Replace a file in one step. Raises OSError as `replacing` does."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Replace a text file in one step: UTF-8, line ends as given."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def save_atomically(state: object, path: str | os.PathLike) -> None:
+    """torch.save that never leaves half a file.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full; the old file is kept.
+    """
+    import torch
+
+    with replacing(path) as partial, open(partial, "wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # how torch reports a failed write
+            raise OSError(f"cannot write {path}: {error}") from error
+
+
+def sha256(content: bytes) -> str:
+    """Hexadecimal digest of some bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of_file(path: str | os.PathLike) -> str:
+    """Hexadecimal digest of a file, read in pieces."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def set_up_logging(level: int = logging.INFO) -> None:
+    """Show the package's log on stderr, one plain line a message; a second call changes
+    the level only.
+
+    A program calls this; the package itself never does, so that a user's own logging
+    set-up stays in charge.
+    """
+    package = logging.getLogger("gpt2course")
+    package.setLevel(level)
+    if not any(isinstance(handler, _ToStderr) for handler in package.handlers):
+        handler = _ToStderr()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        package.addHandler(handler)
+        package.propagate = False
+
+
+class _ToStderr(logging.StreamHandler):
+    """Writes to what sys.stderr is at the time, as tests and notebooks replace it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
