@@ -86,7 +86,14 @@ def pages_key(outputs: str) -> str:
     book = ROOT / "book"
     digest_of_files(
         digest,
-        [ROOT / "tools", book / "_static", ROOT / "_toc.yml", ROOT / "_config.yml"],
+        [
+            ROOT / "tools",
+            book / "_static",
+            book / "glossary.md",  # its sentences stand on the other pages, too
+            book / "references.bib",
+            ROOT / "_toc.yml",
+            ROOT / "_config.yml",
+        ],
     )
     digest.update(f"{repository()} {base_url()}".encode())
     return digest.hexdigest()

@@ -27,6 +27,7 @@ import yaml
 from nbformat import NotebookNode
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+from tools.bibliography import cited, listed, references
 from tools.publication import ROOT, base_url, repository
 
 BOXES = {
@@ -482,6 +483,8 @@ class Page:
                 return [*self.named(options, self.heading(argument)), *table]
             case "glossary":
                 return self.glossary(body)
+            case "bibliography":
+                return listed(self.path.parent / "references.bib")
             case "tableofcontents" | "contents":
                 return []
         raise self.error(
@@ -620,9 +623,24 @@ class Page:
                 return self.values.get(name, f"*({name}, as computed above)*")
             case "term":
                 return shown or content
+            case "cite" | "cite:p" | "cite:t":
+                return self.citation(content, in_sentence=role == "cite:t")
         raise self.error(
             f"there is no plain form of the role {{{role}}}`{content}`; give it one in tools/notebooks.py"
         )
+
+    def citation(self, content: str, *, in_sentence: bool) -> str:
+        """Author and year of some sources, with a link to what is cited."""
+        known, texts = references(self.path.parent / "references.bib"), []
+        for key in map(str.strip, content.split(",")):
+            if key not in known:
+                raise self.error(f"references.bib has no entry {key!r}")
+            text = cited(known[key], in_sentence=in_sentence)
+            url = known[key].fields.get("url")
+            if doi := known[key].fields.get("doi"):
+                url = f"https://doi.org/{doi}"
+            texts.append(f"[{text}]({url})" if url else text)
+        return " and ".join(texts) if in_sentence else f"({'; '.join(texts)})"
 
     def link(self, shown: str, target: str) -> str:
         """A link of Markdown, which may point to a page, a label, a file of the repository or elsewhere."""

@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "exercises": ["check", "require"],
         "interpret": ["attention_weights"],
-        "notebook": ["INK", "Text", "glue", "show", "table"],
+        "notebook": ["INK", "Text", "code_of", "glue", "show", "table"],
         "plots": [
             *("BLUE", "COLOURS", "GREEN", "ORANGE", "PURPLE"),
             *("attention_map", "axes", "bars", "confusion", "lines", "next_tokens"),

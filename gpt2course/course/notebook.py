@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import html
+import inspect
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -117,6 +120,34 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> HTML:
         '<div class="pst-scrollable-table-container"><table class="table">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def code_of(part: object, text: str) -> str:
+    """The statements of a function or class that contain a text, as they stand in its file.
+
+    Args:
+        part: a function, a method or a class.
+        text: what to look for; of a compound statement, such as `if`, only the opening counts.
+
+    Raises:
+        ValueError: no statement contains the text.
+    """
+    source = textwrap.dedent(inspect.getsource(part))
+    lines, found = source.splitlines(), []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.stmt) and not isinstance(
+            node, (ast.FunctionDef, ast.ClassDef)
+        ):
+            body = getattr(node, "body", None)
+            end = body[0].lineno - 1 if body else node.end_lineno
+            code = textwrap.dedent("\n".join(lines[node.lineno - 1 : end]))
+            if text in code:
+                found.append(code)
+    if not found:
+        raise ValueError(
+            f"{part.__qualname__} has no statement with {text!r}; has its file changed?"
+        )
+    return "\n".join(found)
 
 
 INK = "#0a0b0c"  # stands for the page's text colour in a figure, and is replaced by it in `show`

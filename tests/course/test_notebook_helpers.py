@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import matplotlib as mpl
 import pytest
 
-from gpt2course.course import INK, glue, plots, show, table
+from gpt2course.course import INK, code_of, glue, plots, show, table
 
 mpl.use("Agg")
 
@@ -104,3 +104,30 @@ def test_a_table_has_headers_and_escapes_its_values():
         table(["method", " "], [])
     with pytest.raises(ValueError, match=r"the row \['a'\] has 1 values for 2 columns"):
         table(["method", "right"], [["a"]])
+
+
+class Sample:
+    """Code to look at."""
+
+    def __init__(self) -> None:
+        self.first = dict(
+            a=1,
+        )  # over three lines
+        if self.first:
+            self.second = "first"
+
+    def no_code(self) -> None:
+        pass
+
+
+def test_code_is_shown_as_it_stands_in_the_file():
+    shown = "self.first = dict(\n    a=1,\n)  # over three lines\nif self.first:"
+    assert code_of(Sample.__init__, "self.first") == shown
+    assert code_of(Sample, "self.second") == 'self.second = "first"'
+
+
+def test_code_that_has_changed_is_an_error():
+    with pytest.raises(
+        ValueError, match="Sample.no_code has no statement with 'first'"
+    ):
+        code_of(Sample.no_code, "first")

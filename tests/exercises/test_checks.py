@@ -24,7 +24,12 @@ from gpt2course.course import exercises
 from gpt2course.course.exercises import NotYet, check, checker, names, require
 
 MIN_EXERCISES = 3
-NO_EXERCISES = ("index",)  # pages that teach nothing themselves
+NO_EXERCISES = (
+    "index",
+    "basics",
+    "glossary",
+    "sources",
+)  # to read, or to look things up
 MAX_CELL_LINES = 12
 DESCRIPTION_LENGTH = range(50, 161)  # what search engines show
 CHAPTERS = converter.chapter_files(BOOK)

@@ -215,6 +215,7 @@ UNWANTED = (
 ONLY_WHEN_USED = {  # scripts and styles: the sign of what they are for
     r'<script[^>]*src="[^"]*mathjax[^"]*"[^>]*></script>': 'class="math',
     r'<script[^>]*src="[^"]*course\.js[^"]*"[^>]*></script>': 'class="math',
+    r'<script[^>]*src="[^"]*terms\.js[^"]*"[^>]*></script>': "data-course-meaning",
     r"<script>window\.MathJax = .*?</script>": 'class="math',
     r'<link[^>]*href="[^"]*sphinx-design[^"]*"[^>]*>': 'class="sd-',
     r'<script[^>]*src="[^"]*design-tabs\.js[^"]*"[^>]*></script>': 'class="sd-tab',

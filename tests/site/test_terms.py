@@ -1,0 +1,139 @@
+"""A glossary term shows its sentence: in the page's HTML, and in a browser."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+GLOSSARY = """# Glossary
+
+```{glossary}
+token
+  A piece of "text", say `a`. [Page](page.md)
+
+KV cache
+  Keys & values. [Page](page.md)
+```
+"""
+PAGE = """# Page
+
+A {term}`token`, two {term}`tokens <token>`, a {term}`KV cache`, a [page](glossary.md).
+
+And [a link](https://example.org).
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of a page and a glossary, with the extension and its script."""
+    folder = tmp_path_factory.mktemp("terms")
+    (folder / "book").mkdir()
+    (folder / "book/glossary.md").write_text(GLOSSARY)
+    (folder / "book/page.md").write_text(PAGE)
+    (folder / "index.md").write_text(
+        "# Index\n\n```{toctree}\nbook/page\nbook/glossary\n```\n"
+    )
+    warnings = io.StringIO()
+    settings = {
+        "extensions": ["myst_parser", "tools.sphinx_ext.terms"],
+        "html_theme": "basic",
+        "html_static_path": [str(ROOT / "book/_static")],
+        "html_css_files": ["course.css"],
+        "html_js_files": ["terms.js"],
+    }
+    with docutils_namespace():
+        Sphinx(
+            folder, None, folder / "out", folder / "trees", "html", settings,
+            status=None, warning=warnings, freshenv=True,
+        ).build()  # fmt: skip
+    assert not warnings.getvalue()
+    return folder / "out/book/page.html"
+
+
+def test_each_use_of_a_term_carries_its_sentence(built):
+    page = built.read_text()
+    sentence = 'data-course-meaning="A piece of “text”, say a."'
+    assert page.count(sentence) == 2
+    assert 'data-course-meaning="Keys &amp; values."' in page
+    assert page.count("data-course-meaning") == 3
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """The browser of this machine."""
+    if not Path(CHROMIUM).exists():
+        message = f"no Chromium at {CHROMIUM}: terms were not tried in a browser"
+        if os.environ.get("GPT2COURSE_REQUIRE_ALL") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+def opened(chromium, built: Path, **context):
+    """The page, its first term, and what pops up."""
+    page = chromium.new_context(**context).new_page()
+    page.goto(built.as_uri())
+    return (
+        page,
+        page.locator("[data-course-meaning]").first,
+        page.locator("#course-meaning"),
+    )
+
+
+@pytest.mark.site
+def test_the_mouse_shows_and_hides_the_sentence(chromium, built):
+    page, term, meaning = opened(chromium, built)
+    assert meaning.is_hidden()
+    term.hover()
+    assert meaning.inner_text() == "A piece of “text”, say a."
+    assert term.get_attribute("aria-describedby") == "course-meaning"
+    meaning.hover()  # it stays while the mouse is on it
+    page.wait_for_timeout(300)
+    assert meaning.is_visible()
+    page.mouse.move(0, 700)
+    meaning.wait_for(state="hidden")
+    assert term.get_attribute("aria-describedby") is None
+
+
+@pytest.mark.site
+def test_the_keyboard_shows_and_escape_hides_it(chromium, built):
+    page, term, meaning = opened(chromium, built)
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if term.evaluate("term => term === document.activeElement"):
+            break
+    assert meaning.is_visible()
+    page.keyboard.press("Escape")
+    meaning.wait_for(state="hidden", timeout=2000)
+    page.keyboard.press("Enter")  # it is still a link
+    page.wait_for_url("**/glossary.html#term-token")
+
+
+@pytest.mark.site
+def test_a_finger_shows_it_with_a_way_to_the_glossary(chromium, built):
+    size = {"width": 390, "height": 844}
+    page, term, meaning = opened(
+        chromium, built, has_touch=True, is_mobile=True, viewport=size
+    )
+    term.tap()
+    assert meaning.is_visible()
+    assert page.url == built.as_uri()
+    box = page.locator(".course-meaning").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= size["width"]
+    page.locator(".course-meaning a").tap()
+    page.wait_for_url("**/glossary.html#term-token")
