@@ -1,4 +1,7 @@
-"""The KV cache: what attention has already computed for the tokens read so far."""
+"""The KV cache: what attention has already computed for the tokens read so far.
+
+model.py fills it; generation/loop.py uses it to read only one new token a step.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,24 @@ from gpt2course.config import GPT2Config
 
 
 class KVCache:
-    """Keys and values of every layer, stored once so that a new token needs only its own.
+    """Keys and values of every layer, stored, so that a new token needs only its own.
 
-    The memory for `max_length` tokens is taken at the start; nothing is copied when the text grows.
+    The memory for `max_length` tokens is taken at the start; nothing is copied when
+    the text grows.
 
     Args:
         config: the model's shape.
         batch_size: sequences, B.
-        max_length: tokens to make room for; at most (and by default) config.n_positions.
+        max_length: tokens to make room for; config.n_positions by default, which is
+            also the most.
         dtype, device: those of the model's weights.
 
     Raises:
-        ValueError: max_length outside 1..n_positions, or more tokens than there is room for.
+        ValueError: max_length outside 1..n_positions; `update` with more tokens than
+            there is room for.
 
-    Source: the `past` of OpenAI's release; transformers.DynamicCache. Chapter: token by token.
+    Source: the `past` of OpenAI's release; transformers.DynamicCache.
+    Chapter: the KV cache.
     """
 
     def __init__(
@@ -33,23 +40,25 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        max_length = config.n_positions if max_length is None else max_length
+        if max_length is None:
+            max_length = config.n_positions
         if not 1 <= max_length <= config.n_positions:
             raise ValueError(
-                f"max_length is {max_length}; the model reads 1 to {config.n_positions} tokens"
+                f"max_length is {max_length}; the model reads 1 to "
+                f"{config.n_positions} tokens"
             )
-        shape = (
+        self._store = torch.zeros(
             config.n_layer,
-            2,
+            2,  # keys and values
             batch_size,
             config.n_head,
             max_length,
             config.head_size,
+            dtype=dtype,
+            device=device,
         )
-        self._store = torch.zeros(shape, dtype=dtype, device=device)
-        self.layers = [
-            (layer[0], layer[1]) for layer in self._store
-        ]  # keys and values, views of the store
+        # (keys, values) of each layer, views of the store
+        self.layers = [(layer[0], layer[1]) for layer in self._store]
         self.length = 0
 
     @property
@@ -70,7 +79,8 @@ class KVCache:
         end = self.length + k.size(2)
         if end > self.max_length:
             raise ValueError(
-                f"{end} tokens do not fit in a cache of {self.max_length}; shorten the text or make a larger cache"
+                f"{end} tokens do not fit in a cache of {self.max_length}; "
+                "shorten the text or make a larger cache"
             )
         keys, values = self.layers[layer]
         keys[:, :, self.length : end] = k
@@ -78,14 +88,13 @@ class KVCache:
         return keys[:, :, :end], values[:, :, :end]
 
     def reorder(self, rows: Tensor) -> None:
-        """Let sequence i go on from what sequence rows[i] has read, as beam search needs it.
+        """Let sequence i continue what sequence rows[i] has read, as beam search does.
 
         Args:
             rows: (B,) int64.
         """
-        self._store[..., : self.length, :] = self._store[
-            ..., : self.length, :
-        ].index_select(2, rows)
+        filled = self._store[..., : self.length, :]
+        filled.copy_(filled.index_select(2, rows))
 
     def advance(self, n_tokens: int) -> None:
         """Count tokens as read, once every layer has stored them."""

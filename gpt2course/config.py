@@ -1,13 +1,15 @@
-"""The numbers that define a GPT-2: its published sizes, and the course's own small one."""
+"""The shape of a GPT-2: the published sizes, and the course's own small one.
+
+model.py builds the network from it; checkpoints/convert.py reads and writes it as
+config.json.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
-ACTIVATIONS = (
-    "gelu_new",
-    "gelu_pytorch_tanh",
-)  # two names, one function: the tanh form of GELU
+# two names for one function, the tanh form of GELU
+ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")
 
 
 @dataclass(frozen=True)
@@ -19,17 +21,20 @@ class GPT2Config:
         n_positions: longest sequence the model can read, in tokens.
         n_embd: width of the residual stream, C (`d_model` in the paper).
         n_layer: number of blocks, L.
-        n_head: attention heads a block, H; must divide n_embd.
+        n_head: attention heads per block, H; must divide n_embd.
         embd_pdrop, attn_pdrop, resid_pdrop: dropout probabilities while training.
         layer_norm_epsilon: added to the variance inside every layer norm.
         initializer_range: standard deviation of the initial weights.
-        eos_token_id: id of <|endoftext|>. Unless it is given, the last of the vocabulary, as in GPT-2 and in the mini;
-            checkpoints with tokens added behind it say so in their config.json.
+        eos_token_id: id of <|endoftext|>. Unless it is given, the last of the
+            vocabulary, as in GPT-2 and in the mini; checkpoints with tokens added after
+            it say so in their config.json.
 
     Raises:
-        ValueError: a size below 1, a head count that does not divide the width, a probability outside [0, 1).
+        ValueError: a size below 1, a head count that does not divide the width, a
+            probability outside [0, 1).
 
-    Source: Radford et al. 2019, section 2.3 and table 2; transformers.GPT2Config. Chapter: architecture.
+    Source: Radford et al. 2019, section 2.3 and table 2; transformers.GPT2Config.
+    Chapter: architecture.
     """
 
     vocab_size: int = 50257
@@ -53,58 +58,75 @@ class GPT2Config:
                 )
         if self.n_embd % self.n_head:
             raise ValueError(
-                f"n_embd {self.n_embd} cannot be split into {self.n_head} heads; choose n_head from its divisors"
+                f"n_embd {self.n_embd} cannot be split into {self.n_head} heads; "
+                "choose n_head from its divisors"
             )
         for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop"):
-            if not 0 <= getattr(self, name) < 1:
+            value = getattr(self, name)
+            if not 0 <= value < 1:
                 raise ValueError(
-                    f"{name} is {getattr(self, name)}; a dropout probability lies in [0, 1)"
+                    f"{name} is {value}; a dropout probability lies in [0, 1)"
                 )
         if self.eos_token_id is None or not 0 <= self.eos_token_id < self.vocab_size:
             object.__setattr__(self, "eos_token_id", self.vocab_size - 1)
 
     @property
     def head_size(self) -> int:
-        """Numbers a head works with, D = C / H."""
+        """Numbers that a head works with, D = C / H."""
         return self.n_embd // self.n_head
 
     @classmethod
     def from_dict(cls, config: dict) -> GPT2Config:
-        """Read the content of a Hugging Face `config.json`; keys that GPT-2's forward pass does not need are ignored.
+        """Read the content of a Hugging Face `config.json`.
+
+        Keys that GPT-2's forward pass does not need are ignored.
+
+        Args:
+            config: what json.load gives.
+
+        Returns:
+            the shape.
 
         Raises:
-            ValueError: the file describes another architecture, or a GPT-2 variant that this model does not compute.
+            ValueError: the file describes another architecture, or a GPT-2 variant that
+                this model does not compute.
+
+        Source: transformers.GPT2Config. Chapter: architecture.
         """
         if config.get("model_type", "gpt2") != "gpt2":
             raise ValueError(
-                f"model_type is {config['model_type']!r}; this course reads 'gpt2' checkpoints only"
+                f"model_type is {config['model_type']!r}; this course reads 'gpt2' "
+                "checkpoints only"
             )
-        if config.get("activation_function", "gelu_new") not in ACTIVATIONS:
+        activation = config.get("activation_function", "gelu_new")
+        if activation not in ACTIVATIONS:
             raise ValueError(
-                f"activation_function is {config['activation_function']!r}; GPT-2 uses one of {', '.join(ACTIVATIONS)}"
+                f"activation_function is {activation!r}; GPT-2 uses one of "
+                f"{', '.join(ACTIVATIONS)}"
             )
         own = {f.name: config[f.name] for f in fields(cls) if f.name in config}
-        if isinstance(
-            own.get("eos_token_id"), list
-        ):  # several ways to end; the first is GPT-2's own
+        # several tokens that end a text; the first is GPT-2's own
+        if isinstance(own.get("eos_token_id"), list):
             own["eos_token_id"] = own["eos_token_id"][0]
         result = cls(**own)
         if config.get("n_inner") not in (None, 4 * result.n_embd):
             raise ValueError(
-                f"n_inner is {config['n_inner']}; GPT-2 has 4 * n_embd = {4 * result.n_embd}"
+                f"n_inner is {config['n_inner']}; GPT-2 has 4 * n_embd = "
+                f"{4 * result.n_embd}"
             )
-        for flag, usual in (
-            ("scale_attn_weights", True),
-            ("scale_attn_by_inverse_layer_idx", False),
-            ("add_cross_attention", False),
-            ("tie_word_embeddings", True),
-        ):
+        flags = {
+            "scale_attn_weights": True,
+            "scale_attn_by_inverse_layer_idx": False,
+            "add_cross_attention": False,
+            "tie_word_embeddings": True,
+        }
+        for flag, usual in flags.items():
             if config.get(flag, usual) != usual:
                 raise ValueError(f"{flag} is {config[flag]}; GPT-2 has {usual}")
         return result
 
     def to_dict(self) -> dict:
-        """The content of a `config.json` that transformers' AutoModelForCausalLM reads back."""
+        """The content of a `config.json` that transformers' AutoModelForCausalLM reads."""
         return {
             "model_type": "gpt2",
             "architectures": ["GPT2LMHeadModel"],

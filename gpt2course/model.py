@@ -1,7 +1,11 @@
-"""GPT-2 from scratch: token ids in, a score for every possible next token out.
+"""GPT-2 from scratch: token ids in, a score (logit) for every possible next token out.
 
-Names follow Hugging Face's GPT2LMHeadModel, so weights map one to one. Shapes use these letters:
-B sequences, T new tokens, S tokens to look at (old and new), C n_embd, H heads, D head size, V vocabulary.
+Names follow Hugging Face's GPT2LMHeadModel, so that weights map one to one.
+Shapes use these letters: B batch, T new tokens, S keys (old and new tokens), C n_embd,
+H heads, D head size, V vocabulary.
+
+Read on in cache.py (what attention keeps of the tokens read so far), loss.py (how
+surprised a model is by a text) and generation/ (from logits to text).
 """
 
 from __future__ import annotations
@@ -24,50 +28,130 @@ def causal_mask(
     Args:
         T: number of queries, the last T of the S tokens.
         S: number of keys; T when nothing was read before.
+        device: where the mask is made.
 
     Returns:
         (T, S) bool, True where looking is allowed.
 
     Source: Vaswani et al. 2017, section 3.2.3. Chapter: attention.
     """
-    S = T if S is None else S
+    if S is None:
+        S = T
     return torch.ones(T, S, dtype=torch.bool, device=device).tril(diagonal=S - T)
+
+
+def reference_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """softmax(q @ k^T / sqrt(D)) @ v, written out: scores, mask, softmax, mix.
+
+    The model calls `attention`, which computes the same in one fused kernel.
+
+    Args:
+        q: (B, H, T, D) queries.
+        k, v: (B, H, S, D) keys and values.
+        mask: bool, broadcastable to (B, H, T, S), True where looking is allowed.
+
+    Returns:
+        (B, H, T, D): for each query a weighted mean of the values.
+
+    Source: Vaswani et al. 2017, equation 1. Chapter: attention.
+    """
+    scores = q @ k.mT / math.sqrt(q.size(-1))  # (B, H, T, S): query times key
+    scores = scores.masked_fill(~mask, -math.inf)
+    weights = scores.softmax(dim=-1)  # each row sums to 1
+    return weights @ v
 
 
 def attention(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, dropout: float = 0.0
 ) -> Tensor:
-    """softmax(q @ k^T / sqrt(D)) @ v: each query takes a weighted mean of the values.
+    """What `reference_attention` computes, by torch's fused kernel.
 
     Args:
         q: (B, H, T, D) queries.
         k, v: (B, H, S, D) keys and values.
-        mask: bool, broadcastable to (B, H, T, S), True where looking is allowed; None is causal.
+        mask: bool, broadcastable to (B, H, T, S), True where looking is allowed;
+            None is causal.
         dropout: probability of dropping an attention weight.
 
     Returns:
         (B, H, T, D).
 
-    Source: Vaswani et al. 2017, equation 1; torch's fused kernel computes it. Chapter: attention.
+    Source: torch.nn.functional.scaled_dot_product_attention. Chapter: attention.
     """
-    T, S = q.size(2), k.size(2)
-    whole = mask is None and T == S  # the kernel's own causal flag is wrong when T != S
-    if mask is None and not whole and T > 1:
+    T = q.size(2)
+    S = k.size(2)
+    is_causal = mask is None and T == S  # the kernel's flag is wrong when T != S
+    if mask is None and T != S and T > 1:  # a single new token may look at all
         mask = causal_mask(T, S, q.device)
     return F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=whole
+        q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=is_causal
     )
 
 
+def check_input(
+    input_ids: Tensor, position_ids: Tensor | None, past: int, config: GPT2Config
+) -> None:
+    """Refuse what the model cannot read, before the embedding tables are asked.
+
+    On a GPU an index outside a table stops the whole process, without its name.
+
+    Args:
+        input_ids: (B, T) int64, the new tokens.
+        position_ids: (B, T) int64, or None where they are counted.
+        past: tokens read before.
+        config: the model's shape.
+
+    Raises:
+        ValueError: input_ids that are no (B, T) tensor of whole numbers, an id outside
+            the vocabulary, a position outside n_positions, or more tokens than that.
+    """
+    if not isinstance(input_ids, Tensor):
+        raise ValueError(
+            f"input_ids is a {type(input_ids).__name__}; it must be a tensor (B, T), "
+            "such as torch.tensor([tokenizer.encode(text)])"
+        )
+    if input_ids.dim() != 2 or input_ids.size(1) == 0:
+        raise ValueError(
+            f"input_ids has shape {tuple(input_ids.shape)}; it must be (B, T) "
+            "with at least one token"
+        )
+    length = past + input_ids.size(1)
+    if length > config.n_positions:
+        raise ValueError(
+            f"{length} tokens are more than this model's {config.n_positions} "
+            "positions; shorten the text"
+        )
+    _check_range("input_ids", input_ids, config.vocab_size, "tokens")
+    if position_ids is not None:
+        _check_range("position_ids", position_ids, config.n_positions, "positions")
+
+
+def _check_range(name: str, ids: Tensor, limit: int, unit: str) -> None:
+    """Whole numbers from 0 to limit - 1; one transfer from a GPU."""
+    if ids.dtype not in (torch.int64, torch.int32):
+        raise ValueError(f"{name} has dtype {ids.dtype}; it must be torch.int64")
+    if ids.numel() == 0:
+        return
+    lowest, highest = torch.stack(ids.aminmax()).tolist()
+    if lowest < 0 or highest >= limit:
+        raise ValueError(
+            f"{name} holds {lowest if lowest < 0 else highest}, outside this model's "
+            f"{limit} {unit} (0 to {limit - 1}); does the tokenizer belong to it?"
+        )
+
+
 class CausalSelfAttention(nn.Module):
-    """Multi-head attention: every token gathers from the tokens before it.  [B, T, C] -> [B, T, C]"""
+    """Multi-head attention: every token gathers from those before it.
+
+    [B, T, C] -> [B, T, C]
+    """
 
     def __init__(self, config: GPT2Config, layer: int) -> None:
         super().__init__()
-        self.n_head, self.layer = config.n_head, layer
-        self.c_attn = nn.Linear(
-            config.n_embd, 3 * config.n_embd
-        )  # queries, keys and values in one product
+        self.n_head = config.n_head
+        self.layer = layer  # its index, by which the cache knows it
+        # queries, keys and values in one product
+        self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
         self.attn_pdrop = config.attn_pdrop
         self.resid_dropout = nn.Dropout(config.resid_pdrop)
@@ -76,17 +160,22 @@ class CausalSelfAttention(nn.Module):
         self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None
     ) -> Tensor:
         B, T, C = x.shape
-        qkv = self.c_attn(x).view(B, T, 3, self.n_head, C // self.n_head)
+        qkv = self.c_attn(x)  # (B, T, 3 * C): every head reads the whole of x
+        qkv = qkv.view(B, T, 3, self.n_head, C // self.n_head)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
         if cache is not None:
             k, v = cache.update(self.layer, k, v)  # (B, H, S, D)
-        y = attention(q, k, v, mask, self.attn_pdrop if self.training else 0.0)
+        dropout = self.attn_pdrop if self.training else 0.0
+        y = attention(q, k, v, mask, dropout)  # (B, H, T, D)
         y = y.transpose(1, 2).reshape(B, T, C)  # heads side by side again
         return self.resid_dropout(self.c_proj(y))
 
 
 class MLP(nn.Module):
-    """Two layers with a GELU between: each token by itself, four times as wide.  [B, T, C] -> [B, T, C]"""
+    """Two linear layers with a GELU between, for each token by itself.
+
+    [B, T, C] -> [B, T, C], four times as wide inside.
+    """
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
@@ -95,11 +184,16 @@ class MLP(nn.Module):
         self.dropout = nn.Dropout(config.resid_pdrop)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.c_proj(F.gelu(self.c_fc(x), approximate="tanh")))
+        x = self.c_fc(x)  # (B, T, 4 * C)
+        x = F.gelu(x, approximate="tanh")
+        return self.dropout(self.c_proj(x))
 
 
 class Block(nn.Module):
-    """Attention, then MLP. Each reads a normalised copy of the stream and adds to it.  [B, T, C] -> [B, T, C]"""
+    """Attention, then MLP. Each reads a normalised copy of the stream and adds to it.
+
+    [B, T, C] -> [B, T, C]
+    """
 
     def __init__(self, config: GPT2Config, layer: int) -> None:
         super().__init__()
@@ -112,7 +206,8 @@ class Block(nn.Module):
         self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None
     ) -> Tensor:
         x = x + self.attn(self.ln_1(x), mask, cache)
-        return x + self.mlp(self.ln_2(x))
+        x = x + self.mlp(self.ln_2(x))
+        return x
 
 
 class GPT2(nn.Module):
@@ -121,16 +216,15 @@ class GPT2(nn.Module):
     Args:
         config: its shape. Weights start random, as GPT-2's did.
 
-    Source: Radford et al. 2019, section 2.3; transformers.GPT2LMHeadModel. Chapter: architecture.
+    Source: Radford et al. 2019, section 2.3; transformers.GPT2LMHeadModel.
+    Chapter: architecture.
     """
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.config = config
-        self.wte = nn.Embedding(config.vocab_size, config.n_embd)  # one vector a token
-        self.wpe = nn.Embedding(
-            config.n_positions, config.n_embd
-        )  # one vector a position
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd)  # what a token is
+        self.wpe = nn.Embedding(config.n_positions, config.n_embd)  # where it stands
         self.drop = nn.Dropout(config.embd_pdrop)
         self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
@@ -139,19 +233,27 @@ class GPT2(nn.Module):
     def reset_parameters(self) -> None:
         """Draw fresh weights: normal with initializer_range, biases 0, layer norms 1.
 
-        Every block adds to the residual stream twice. The two projections that do so start smaller, by
-        1/sqrt(2 * n_layer), so that the sum of all of them keeps about the same size however deep the model is.
+        Every block adds to the residual stream twice. The two projections that do so
+        start smaller, by 1/sqrt(2 * n_layer), so that the sum of all of them keeps
+        about the same size however deep the model is.
+
+        Source: Radford et al. 2019, section 2.3. Chapter: architecture.
         """
         std = self.config.initializer_range
-        for name, parameter in self.named_parameters():
-            if name.endswith("c_proj.weight"):
-                nn.init.normal_(parameter, std=std / math.sqrt(2 * self.config.n_layer))
-            elif "ln_" in name and name.endswith("weight"):
-                nn.init.ones_(parameter)
-            elif name.endswith("weight"):
-                nn.init.normal_(parameter, std=std)
-            else:
-                nn.init.zeros_(parameter)
+        residual_std = std / math.sqrt(2 * self.config.n_layer)
+        residual = set()
+        for block in self.h:
+            residual |= {block.attn.c_proj, block.mlp.c_proj}
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                is_residual = module in residual
+                nn.init.normal_(module.weight, std=residual_std if is_residual else std)
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=std)
+            elif isinstance(module, nn.LayerNorm):
+                nn.init.ones_(module.weight)
+                nn.init.zeros_(module.bias)
 
     @property
     def device(self) -> torch.device:
@@ -170,35 +272,24 @@ class GPT2(nn.Module):
 
         Args:
             input_ids: (B, T) int64, the new tokens.
-            position_ids: (B, T) int64; by default they count on from what the cache holds.
-            mask: bool, broadcastable to (B, H, T, S), True where looking is allowed; None is causal.
+            position_ids: (B, T) int64; by default they count on from what the cache
+                holds.
+            mask: bool, broadcastable to (B, H, T, S), True where looking is allowed;
+                None is causal.
             cache: what was read before; the new tokens are added to it.
 
         Returns:
             (B, T, C).
 
         Raises:
-            ValueError: input_ids that are not (B, T), an id outside the vocabulary, more tokens than n_positions.
+            ValueError: as `check_input`.
         """
-        if input_ids.dim() != 2 or input_ids.size(1) == 0:
-            raise ValueError(
-                f"input_ids has shape {tuple(input_ids.shape)}; it must be (B, T) with at least one token"
-            )
-        past, T = 0 if cache is None else cache.length, input_ids.size(1)
-        if past + T > self.config.n_positions:
-            raise ValueError(
-                f"{past + T} tokens are more than this model's {self.config.n_positions} positions; shorten the text"
-            )
+        past = 0 if cache is None else cache.length
+        check_input(input_ids, position_ids, past, self.config)
+        T = input_ids.size(1)
         if position_ids is None:
             position_ids = torch.arange(past, past + T, device=input_ids.device)
-        try:
-            x = self.drop(self.wte(input_ids) + self.wpe(position_ids))
-        except IndexError:
-            wrong = input_ids[(input_ids < 0) | (input_ids >= self.config.vocab_size)]
-            raise ValueError(
-                f"input_ids holds {wrong[:1].tolist() or 'a position'} outside this model's "
-                f"{self.config.vocab_size} tokens and {self.config.n_positions} positions; does the tokenizer fit?"
-            ) from None
+        x = self.drop(self.wte(input_ids) + self.wpe(position_ids))
         for block in self.h:
             x = block(x, mask, cache)
         if cache is not None:
@@ -206,7 +297,10 @@ class GPT2(nn.Module):
         return self.ln_f(x)
 
     def head(self, hidden: Tensor) -> Tensor:
-        """A score for every token of the vocabulary: the embedding matrix, used a second time.  [..., C] -> [..., V]"""
+        """A score for every token: the embedding matrix, used a second time.
+
+        [..., C] -> [..., V]
+        """
         return F.linear(hidden, self.wte.weight)
 
     def forward(
@@ -217,11 +311,12 @@ class GPT2(nn.Module):
         mask: Tensor | None = None,
         cache: KVCache | None = None,
     ) -> Tensor:
-        """Scores (logits) for the token after each of the given ones. Arguments as in `hidden`.
+        """Logits for the token after each of the given ones.
+
+        Args and Raises: as in `hidden`.
 
         Returns:
             (B, T, V).
         """
-        return self.head(
-            self.hidden(input_ids, position_ids=position_ids, mask=mask, cache=cache)
-        )
+        x = self.hidden(input_ids, position_ids=position_ids, mask=mask, cache=cache)
+        return self.head(x)

@@ -1,4 +1,7 @@
-"""The package as a house: imports go one way and through the faces of the rooms, and importing does nothing."""
+"""The package as a house.
+
+Imports go one way and through the faces of the rooms, and importing does nothing.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,15 @@ HEAVY = ("torch", "transformers", "datasets", "matplotlib", "sklearn", "scipy")
 
 
 def room(path: Path) -> str:
-    """The part of the house that a file belongs to: model, or training for a file in that folder."""
+    """The part of the house that a file belongs to.
+
+    Model, or training for a file in that folder.
+    """
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imports(source: str, name: str) -> list[str]:
-    """The modules of gpt2course that a file imports, dotted, without the package's own name."""
+    """The modules of gpt2course that a file imports, without the package's name."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom):
@@ -104,7 +110,8 @@ def test_faces_are_light_and_importing_does_nothing():
     ]
     watch = (
         "import importlib, sys\n"
-        "sys.addaudithook(lambda event, _: print(event) if event.startswith('socket.') else None)\n"
+        "sys.addaudithook(lambda event, _: print(event) if event.startswith('socket.') "
+        "else None)\n"
         f"for name in {names}: importlib.import_module(name)\n"
         f"print(*[name for name in {HEAVY} if name in sys.modules])"
     )
@@ -121,7 +128,8 @@ def test_importing_the_files_is_silent_and_asks_no_network():
     names = [name.removesuffix(".__init__") for name in names]
     watch = (
         "import importlib, sys\n"
-        "sys.addaudithook(lambda event, _: print(event) if event.startswith('socket.connect') else None)\n"
+        "sys.addaudithook(lambda event, _: print(event) if "
+        "event.startswith('socket.connect') else None)\n"
         f"for name in {names}: importlib.import_module(name)"
     )
     done = run_python("-c", watch)

@@ -1,4 +1,7 @@
-"""The loss against torch and transformers; texts of any length, every token paid for once."""
+"""The loss against torch and transformers.
+
+Texts of any length, every token paid for once.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,11 +10,10 @@ from conftest import TINY, random_ids, random_model, twins
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt2course import model as model_module
 from gpt2course.checkpoints import to_hf
 from gpt2course.config import SIZES, GPT2Config
 from gpt2course.loss import cross_entropy, shift
-from gpt2course.model import GPT2, attention, causal_mask
+from gpt2course.model import GPT2, attention, causal_mask, reference_attention
 
 
 @pytest.mark.parametrize("attn_implementation", ["eager", "sdpa"])
@@ -108,21 +106,35 @@ def test_causal_mask():
 
 
 @given(past=st.integers(0, 6), T=st.integers(1, 6))
-def test_attention_equals_its_formula(past, T):
+def test_the_fused_kernel_equals_the_reference(past, T):
     generator = torch.Generator().manual_seed(past * 10 + T)
-    S, D = past + T, 5
+    S = past + T
     q, k, v = (
-        torch.randn(2, 3, n, D, generator=generator, dtype=torch.float64)
+        torch.randn(2, 3, n, 5, generator=generator, dtype=torch.float64)
         for n in (T, S, S)
     )
-    scores = (q @ k.mT / math.sqrt(D)).masked_fill(~causal_mask(T, S), -math.inf)
-    torch.testing.assert_close(attention(q, k, v), scores.softmax(-1) @ v)
+    expected = reference_attention(q, k, v, causal_mask(T, S))
+    torch.testing.assert_close(attention(q, k, v), expected)
+    mask = torch.rand(2, 1, T, S, generator=generator) < 0.5
+    mask[..., 0] = True  # every query may look at something
+    expected = reference_attention(q, k, v, mask)
+    torch.testing.assert_close(attention(q, k, v, mask), expected)
 
 
-def test_attention_with_a_mask_of_ones_looks_everywhere():
-    q, k, v = torch.randn(3, 1, 2, 4, 5)
-    everywhere = attention(q, k, v, mask=torch.ones(4, 4, dtype=torch.bool))
-    torch.testing.assert_close(everywhere, (q @ k.mT / math.sqrt(5)).softmax(-1) @ v)
+def test_the_reference_equals_a_loop_over_queries_and_keys():
+    q, k, v = torch.randn(3, 1, 1, 4, 5, dtype=torch.float64)
+    output = reference_attention(q, k, v, causal_mask(4))[0, 0]
+    for t in range(4):
+        scores = [
+            sum(float(a * b) for a, b in zip(q[0, 0, t], k[0, 0, s], strict=True))
+            for s in range(t + 1)
+        ]
+        exponentials = [math.exp(score / math.sqrt(5)) for score in scores]
+        expected = sum(
+            value * weight / sum(exponentials)
+            for value, weight in zip(v[0, 0], exponentials, strict=False)
+        )
+        torch.testing.assert_close(output[t], expected)
 
 
 def test_initial_weights():
@@ -167,10 +179,16 @@ def test_parameter_counts(name, count):
             torch.zeros(1, 33, dtype=torch.long),
             "33 tokens are more than .* 32 positions",
         ),
-        (torch.tensor([[0, 61]]), r"holds \[61\] outside this model's 61 tokens"),
-        (torch.tensor([[0, -1]]), r"holds \[-1\] outside this model's 61 tokens"),
+        (torch.tensor([[0, 61]]), "input_ids holds 61.*61 tokens"),
+        (torch.tensor([[0, -1]]), "input_ids holds -1.*61 tokens"),
+        (torch.zeros(1, 2), "input_ids has dtype torch.float32"),
+        ("some text", "input_ids is a str"),
+        ([[1, 2]], "input_ids is a list"),
     ],
-    ids=["empty", "one dimension", "too long", "too large", "negative"],
+    ids=[
+        *("empty", "one dimension", "too long", "too large", "negative"),
+        *("floats", "text", "list"),
+    ],
 )
 def test_bad_input(input_ids, says):
     with pytest.raises(ValueError, match=says):
@@ -179,16 +197,35 @@ def test_bad_input(input_ids, says):
 
 def test_positions_outside_are_named():
     with pytest.raises(
-        ValueError, match="a position outside this model's 61 tokens and 32 positions"
-    ):
+        ValueError, match=r"position_ids holds 32.*32 positions"
+    ) as raised:
         random_model()(random_ids(TINY, 1, 2), position_ids=torch.tensor([[0, 32]]))
+    assert "input_ids" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("input_ids", "position_ids"),
+    [
+        ([[0, 61]], None),
+        ([[-1, 0]], None),
+        ([[0, 1]], [[0, 32]]),
+        ([[0, 1]], [[-1, 0]]),
+    ],
+)
+def test_tables_are_never_asked_for_what_they_lack(input_ids, position_ids):
+    """On a GPU such a lookup would end the process; nothing there raises IndexError."""
+    model = random_model()
+    asked = []
+    for table in (model.wte, model.wpe):
+        table.register_forward_pre_hook(lambda *_: asked.append(1))
+    if position_ids is not None:
+        position_ids = torch.tensor(position_ids)
+    with pytest.raises(ValueError, match="outside this model's"):
+        model(torch.tensor(input_ids), position_ids=position_ids)
+    assert not asked
+    model(torch.tensor([[0, 60]]), position_ids=torch.tensor([[0, 31]]))
+    assert len(asked) == 2
 
 
 def test_saving_shares_no_name_with_the_head():
     assert not any("lm_head" in name for name in to_hf(random_model()))
-
-
-def test_the_model_fits_on_a_few_screens():
-    assert (
-        len(Path(model_module.__file__).read_text(encoding="utf-8").splitlines()) < 250
-    )

@@ -1,4 +1,7 @@
-"""Three variables decide what a chapter runs on; nothing else does, and nothing falls back silently."""
+"""Three variables decide what a chapter runs on.
+
+Nothing else does, and nothing falls back silently.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Checkpoints: loading, converting, the hub, tokenizers. The mini ships here. Start in load.py."""
+"""Checkpoints: loading, the hub, tokenizers, conversion. The mini ships here.
+
+Start in load.py. hub.py downloads, tokenizer.py loads tokenizers, convert.py changes
+Hugging Face's files into ours and back.
+"""
 
 import lazy_loader
 
@@ -16,21 +20,22 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "write_model",
             "write_text",
         ],
-        "load": [
+        "hub": [
             "ANSWER_SECONDS",
             "CONNECT_SECONDS",
             "HubError",
-            "MINI",
-            "MINI_SHA256",
             "MODEL_FILES",
             "REVISIONS",
-            "checkpoint_folder",
             "connection_problem",
-            "gpt2_vocabulary",
             "hub_folder",
+        ],
+        "load": [
+            "MINI",
+            "MINI_SHA256",
+            "checkpoint_folder",
             "load_checkpoint",
-            "load_tokenizer",
             "verify",
         ],
+        "tokenizer": ["byte_characters", "gpt2_vocabulary", "load_tokenizer"],
     },
 )

@@ -1,4 +1,7 @@
-"""Weights and folders: from Hugging Face's form to ours and back."""
+"""Weights and folders: from Hugging Face's form to ours and back.
+
+load.py finds the folder; model.py is what the weights are for.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +26,26 @@ CONSTANTS = re.compile(r"\.attn\.(bias|masked_bias)$")
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used: missing, damaged, altered, or of another architecture."""
+    """A checkpoint that is missing, damaged, altered, or of another architecture."""
 
 
 def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
-    """Turn a Hugging Face GPT-2 state dict into one for `GPT2.load_state_dict`, in float32.
+    """Turn a Hugging Face GPT-2 state dict into one for `GPT2.load_state_dict`.
 
-    Reads all the forms in circulation: with and without the "transformer." prefix, with and without lm_head.weight
-    (which is wte again), with the masks that old files carry.
+    Reads all the forms in circulation: with and without the "transformer." prefix, with
+    and without lm_head.weight (which is wte again), with the masks that old files
+    carry.
+
+    Args:
+        state: name -> tensor, as in model.safetensors.
+        config: the shape that the tensors should have.
+
+    Returns:
+        our names -> float32 tensors, copies.
 
     Raises:
-        CheckpointError: a tensor is missing, unknown, of the wrong shape, or holds NaN or infinity.
+        CheckpointError: a tensor is missing, unknown, of the wrong shape, or holds NaN
+            or infinity.
 
     Source: transformers.GPT2LMHeadModel. Chapter: architecture.
     """
@@ -46,44 +58,56 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
             continue
         if key not in expected:
             raise CheckpointError(
-                f"the checkpoint holds {name!r}, which GPT-2 does not have; is it another architecture?"
+                f"the checkpoint holds {name!r}, which GPT-2 does not have; is it "
+                "another architecture?"
             )
         # a copy, as a view would change, or crash, when the file does
         tensor = tensor.detach().to(torch.float32, copy=True).contiguous()
         if TRANSPOSED.search(key) and tensor.dim() == 2:
-            tensor = (
-                tensor.t()
-            )  # stays (in, out) in memory: the faster order for one token at a time
+            # stays (in, out) in memory, the faster order for one token at a time
+            tensor = tensor.t()
         if tensor.shape != expected[key].shape:
             raise CheckpointError(
-                f"{name!r} has shape {tuple(tensor.shape)} where config.json asks for {tuple(expected[key].shape)}"
+                f"{name!r} has shape {tuple(tensor.shape)} where config.json asks for "
+                f"{tuple(expected[key].shape)}"
             )
         if not torch.isfinite(tensor).all():
             raise CheckpointError(
-                f"{name!r} holds NaN or infinity; the training that made it broke down: use an earlier one"
+                f"{name!r} holds NaN or infinity; the training that made it broke "
+                "down: use an earlier one"
             )
         result[key] = tensor
     missing = [key for key in expected if key not in result]
     if missing:
         raise CheckpointError(
-            f"the checkpoint lacks {len(missing)} of {len(expected)} tensors, first {missing[0]!r}"
+            f"the checkpoint lacks {len(missing)} of {len(expected)} tensors, first "
+            f"{missing[0]!r}"
         )
     return result
 
 
 def to_hf(model: GPT2, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    """The state dict that transformers' GPT2LMHeadModel loads; lm_head.weight is left out, it is wte again."""
-    return {
-        f"transformer.{key}": (tensor.t() if TRANSPOSED.search(key) else tensor)
-        .detach()
-        .to("cpu", dtype)
-        .contiguous()
-        for key, tensor in model.state_dict().items()
-    }
+    """The state dict that transformers' GPT2LMHeadModel loads.
+
+    Args:
+        model: ours.
+        dtype: of the tensors.
+
+    Returns:
+        name -> tensor on the CPU, without lm_head.weight, which is wte again.
+
+    Source: transformers.GPT2LMHeadModel. Chapter: architecture.
+    """
+    result = {}
+    for key, tensor in model.state_dict().items():
+        if TRANSPOSED.search(key):
+            tensor = tensor.t()
+        result[f"transformer.{key}"] = tensor.detach().to("cpu", dtype).contiguous()
+    return result
 
 
 def read_config(folder: Path) -> GPT2Config:
-    """config.json of a folder in Hugging Face format.
+    """The shape in config.json of a folder in Hugging Face format.
 
     Raises:
         CheckpointError: no such folder or file, not JSON, or not a GPT-2.
@@ -93,7 +117,8 @@ def read_config(folder: Path) -> GPT2Config:
         return GPT2Config.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointError(
-            f"{path} does not exist; a checkpoint folder holds config.json and model.safetensors"
+            f"{path} does not exist; a checkpoint folder holds config.json and "
+            "model.safetensors"
         ) from None
     except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path}: {error}") from None
@@ -103,7 +128,8 @@ def read_model(folder: str | os.PathLike) -> GPT2:
     """A model from a folder in Hugging Face format: float32, eval mode.
 
     Raises:
-        CheckpointError: as `read_config` and `from_hf`; or model.safetensors is missing, cut short or damaged.
+        CheckpointError: as `read_config` and `from_hf`; or model.safetensors is
+            missing, cut short or damaged.
     """
     folder = Path(folder)
     config = read_config(folder)
@@ -112,7 +138,8 @@ def read_model(folder: str | os.PathLike) -> GPT2:
         state = load_file(path)
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointError(
-            f"{path} does not exist; save the model with safetensors (save_pretrained does)"
+            f"{path} does not exist; save the model with safetensors (save_pretrained "
+            "does)"
         ) from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
@@ -134,40 +161,37 @@ def write_model(
     dtype: torch.dtype = torch.float32,
     **config: object,
 ) -> None:
-    """Save a model in Hugging Face format: config.json, generation_config.json, model.safetensors.
+    """Save a model in Hugging Face format.
+
+    The files are config.json, generation_config.json and model.safetensors.
 
     Args:
         model: ours.
         folder: made if it is not there; files in it with those names are replaced.
         dtype: how the weights are stored. Readers get float32 in any case.
-        config: entries that replace those of config.json, such as resid_pdrop for fine-tuning.
+        config: entries that replace those of config.json, such as resid_pdrop for
+            fine-tuning.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    ids = {
-        "bos_token_id": model.config.eos_token_id,
-        "eos_token_id": model.config.eos_token_id,
-    }
-    write_text(
-        folder / "config.json",
-        json.dumps({**model.config.to_dict(), **config}, indent=2) + "\n",
-    )
+    path = folder / "model.safetensors"
+    eos = model.config.eos_token_id
+    ids = {"bos_token_id": eos, "eos_token_id": eos}
+    entries = {**model.config.to_dict(), **config}
+    write_text(folder / "config.json", json.dumps(entries, indent=2) + "\n")
     write_text(folder / "generation_config.json", json.dumps(ids, indent=2) + "\n")
-    with tempfile.TemporaryDirectory(
-        dir=folder
-    ) as partial:  # a stopped process never leaves half a file
+    # a stopped process never leaves half a file
+    with tempfile.TemporaryDirectory(dir=folder) as partial:
         temporary = Path(partial) / "model.safetensors"
         try:
             save_file(to_hf(model, dtype), temporary, metadata={"format": "pt"})
         except SafetensorError as error:
-            raise OSError(
-                f"cannot write {folder / 'model.safetensors'}: {error}"
-            ) from error
+            raise OSError(f"cannot write {path}: {error}") from error
         temporary.chmod(0o644)  # safetensors makes it readable by its owner only
-        os.replace(temporary, folder / "model.safetensors")
+        os.replace(temporary, path)
 
 
 def write_text(path: Path, text: str) -> None:

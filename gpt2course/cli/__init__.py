@@ -300,7 +300,13 @@ def _generate(options: argparse.Namespace) -> int:
     import torch
 
     from gpt2course.checkpoints import load_checkpoint, load_tokenizer
-    from gpt2course.generation import Greedy, sampler, stream_tokens, text_pieces
+    from gpt2course.generation import (
+        Greedy,
+        decode_utf8,
+        sampler,
+        stream_tokens,
+        until_stop,
+    )
 
     names = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
     given = {
@@ -337,7 +343,7 @@ def _generate(options: argparse.Namespace) -> int:
             yield token
 
     started = time.perf_counter()
-    pieces = text_pieces(tokens(), tokenizer, options.stop)
+    pieces = until_stop(decode_utf8(tokens(), tokenizer), options.stop)
     if not options.json:
         _print_as_it_comes(options.prompt, pieces)
         return 0

@@ -1,4 +1,8 @@
-"""Generation: sampling, the decoding loop, streaming, beam search, faster steps. Start in loop.py."""
+"""Generation: from logits to text. Start in loop.py, then sampling.py.
+
+loop.py holds the decoding loop, sampling.py the choice of a token, streaming.py text
+while it is written, beam.py beam search, flat_step.py and compiled.py faster steps.
+"""
 
 import lazy_loader
 
@@ -9,15 +13,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "loop": [
             "Generators",
             "NotFinite",
-            "byte_characters",
             "check_finite",
             "check_prompts",
             "decode_steps",
             "generate",
             "generate_batch",
-            "stream_text",
             "stream_tokens",
-            "text_pieces",
+            "token_ids",
         ],
         "sampling": [
             "Filter",
@@ -31,6 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "TopP",
             "sampler",
         ],
+        "streaming": ["decode_utf8", "stream_text", "until_stop"],
         "beam": ["Beam", "beam_search"],
         "compiled": ["CompiledWriter", "StaticCache", "check_compiler"],
     },

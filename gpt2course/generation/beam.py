@@ -1,4 +1,7 @@
-"""Beam search: keep several texts alive at once, and take the one that is most probable as a whole."""
+"""Beam search: keep several texts alive, take the most probable one as a whole.
+
+loop.py holds the loop that writes one text.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from gpt2course.cache import KVCache
-from gpt2course.generation.loop import check_finite, check_prompts
+from gpt2course.generation.loop import check_finite, check_prompts, token_ids
 from gpt2course.model import GPT2
 
 
@@ -35,33 +38,38 @@ def beam_search(
     length_penalty: float = 1.0,
     early_stopping: bool = False,
 ) -> list[Beam]:
-    """The most probable continuations that a search over num_beams texts at a time finds.
+    """The most probable continuations found by a search over num_beams texts at a time.
 
-    Each step looks at every next token of every live text and takes the 2 * num_beams best. Those that end with
-    <|endoftext|> are finished, the others live on. It stops when no live text could still beat the finished ones, by
-    the same estimate that transformers makes.
+    Each step looks at every next token of every live text and takes the 2 * num_beams
+    best. Those that end with <|endoftext|> are finished, the others live on. It stops
+    when no live text could still beat the finished ones, by the same estimate that
+    transformers makes.
 
     Args:
         model: in eval mode.
         input_ids: the prompt, at least one id.
         num_beams: texts kept alive.
-        max_new_tokens: at most so many.
-        length_penalty: above 0 favours longer texts, 0 compares plain log-probabilities.
+        max_new_tokens: at most that many.
+        length_penalty: above 0 favours longer texts, 0 compares plain
+            log-probabilities.
         early_stopping: stop as soon as num_beams texts are finished.
 
     Returns:
         at most num_beams texts, the best first.
 
     Raises:
-        ValueError: fewer than one beam, more beams than half the tokens, and as `stream_tokens`.
+        ValueError: fewer than one beam, more beams than half the tokens, and as
+            `stream_tokens`.
 
     Source: transformers' generate(num_beams=...). Chapter: sampling.
     """
-    config, prompt = model.config, list(input_ids)
+    config = model.config
+    prompt = token_ids(input_ids)
     check_prompts([prompt], max_new_tokens, config.n_positions)
     if not 1 <= num_beams <= config.vocab_size // 2:
         raise ValueError(
-            f"num_beams is {num_beams}; it must lie between 1 and {config.vocab_size // 2}, half the tokens"
+            f"num_beams is {num_beams}; it must lie between 1 and "
+            f"{config.vocab_size // 2}, half the tokens"
         )
     length = min(len(prompt) + max_new_tokens, config.n_positions)
     cache = KVCache(config, num_beams, length, model.wte.weight.dtype, model.device)
@@ -70,41 +78,34 @@ def beam_search(
     scores = torch.full((num_beams,), -1e9, device=model.device)
     scores[0] = 0.0  # all beams are the same at first: only one may count
     finished: list[Beam] = []
+    most = length - len(prompt)
 
-    for new in range(1, length - len(prompt) + 1):  # tokens a text has after this step
+    for new in range(1, most + 1):  # tokens that a text has after this step
         logits = model.head(model.hidden(fresh, cache=cache)[:, -1])
         check_finite(logits, len(prompt) + new - 1)
         totals = logits.log_softmax(dim=-1) + scores[:, None]
         best, flat = totals.flatten().topk(2 * num_beams)
-        parents, tokens = (
-            (flat // config.vocab_size).tolist(),
-            (flat % config.vocab_size).tolist(),
-        )
+        parents = (flat // config.vocab_size).tolist()
+        tokens = (flat % config.vocab_size).tolist()
+        candidates = zip(best.tolist(), parents, tokens, strict=True)
         survivors = []
-        for rank, (score, parent, token) in enumerate(
-            zip(best.tolist(), parents, tokens, strict=True)
-        ):
-            if token != config.eos_token_id and new < length - len(prompt):
+        for rank, (score, parent, token) in enumerate(candidates):
+            if token != config.eos_token_id and new < most:
                 survivors.append((score, parent, token))
             elif rank < num_beams:  # an ending among the runners-up does not count
-                finished.append(
-                    Beam([*live[parent], token], score / new**length_penalty)
-                )
+                ids = [*live[parent], token]
+                finished.append(Beam(ids, score / new**length_penalty))
         finished = sorted(finished, key=lambda beam: -beam.score)[:num_beams]
         survivors = survivors[:num_beams]
-        if not survivors or (len(finished) == num_beams and early_stopping):
+        if not survivors:
             break
-        if (
-            len(finished) == num_beams
-            and survivors[0][0] / new**length_penalty <= finished[-1].score
-        ):
-            break
+        if len(finished) == num_beams:
+            best_live = survivors[0][0] / new**length_penalty
+            if early_stopping or best_live <= finished[-1].score:
+                break
         live = [[*live[parent], token] for _, parent, token in survivors]
-        scores = torch.tensor([score for score, _, _ in survivors], device=model.device)
-        cache.reorder(
-            torch.tensor([parent for _, parent, _ in survivors], device=model.device)
-        )
-        fresh = torch.tensor(
-            [[token] for _, _, token in survivors], device=model.device
-        )
+        kept, parents, tokens = zip(*survivors, strict=True)
+        scores = torch.tensor(kept, device=model.device)
+        cache.reorder(torch.tensor(parents, device=model.device))
+        fresh = torch.tensor(tokens, device=model.device)[:, None]
     return finished

@@ -1,11 +1,13 @@
-"""Writing: read the prompt once, then one token at a time."""
+"""The decoding loop: read the prompt once, then one token at a time.
+
+sampling.py chooses each token; streaming.py turns tokens into text; flat_step.py and
+compiled.py make a step faster; beam.py searches over several texts.
+"""
 
 from __future__ import annotations
 
-import codecs
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+import operator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -15,14 +17,14 @@ from gpt2course.generation.flat_step import one_token
 from gpt2course.generation.sampling import Greedy, Sample
 from gpt2course.model import GPT2, causal_mask
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
 
 class NotFinite(ValueError):
-    """The model gave NaN or infinity instead of logits. What was written before has been yielded already."""
+    """The model gave NaN or infinity instead of logits.
+
+    What was written before has been yielded already.
+    """
 
 
 def stream_tokens(
@@ -37,43 +39,72 @@ def stream_tokens(
 ) -> Iterator[int]:
     """The next token, again and again, each as soon as it is known.
 
-    The prompt is read in one pass (prefill). After that every step reads one token; keys and values of the others are
-    in the cache. Ends after a stop id, after max_new_tokens, or when the model's positions are used up.
+    The prompt is read in one pass (prefill). After that every step reads one token;
+    keys and values of the others are in the cache. Ends after a stop id, after
+    max_new_tokens, or when the model's positions are used up.
 
     Args:
         model: in eval mode.
         input_ids: the prompt, at least one id.
-        max_new_tokens: at most so many.
+        max_new_tokens: at most that many.
         strategy: how to choose; the most probable token by default.
         stop_ids: end after one of them; <|endoftext|> by default, () for none.
-        generator: where chance comes from; torch's global one by default.
-        cache: to go on from what was read before. It must hold a beginning of input_ids, at most all but the last.
+        generator: random generator for sampling; torch's global one by default.
+        cache: to continue from what was read before. It must hold a beginning of
+            input_ids, at most all but the last.
 
     Yields:
         token ids, the stop id included.
 
     Raises:
-        ValueError: an empty prompt, an id outside the vocabulary, a prompt that fills the context, max_new_tokens
-            below 1.
+        ValueError: an empty prompt, a text where ids are meant, an id outside the
+            vocabulary, a prompt that fills the context, max_new_tokens below 1.
         NotFinite: NaN or infinity among the logits.
 
     Chapter: token by token.
     """
-    stop = (model.config.eos_token_id,) if stop_ids is None else stop_ids
+    if stop_ids is None:
+        stop_ids = (model.config.eos_token_id,)
+    prompt = token_ids(input_ids)
     for next_ids in decode_steps(
-        model, [list(input_ids)], max_new_tokens, strategy, generator, cache
+        model, [prompt], max_new_tokens, strategy, generator, cache
     ):
         token = int(next_ids)
         yield token
-        if token in stop:
+        if token in stop_ids:
             return
 
 
 def generate(
-    model: GPT2, input_ids: Sequence[int], max_new_tokens: int = 40, **options: object
+    model: GPT2,
+    input_ids: Sequence[int],
+    max_new_tokens: int = 40,
+    *,
+    strategy: Greedy | Sample = Greedy(),  # noqa: B008 (frozen)
+    stop_ids: Sequence[int] | None = None,
+    generator: torch.Generator | None = None,
+    cache: KVCache | None = None,
 ) -> list[int]:
-    """All tokens of `stream_tokens` at once, without the prompt. Options as there."""
-    return list(stream_tokens(model, input_ids, max_new_tokens, **options))
+    """All tokens of `stream_tokens` at once, without the prompt.
+
+    Args and Raises: as in `stream_tokens`.
+
+    Returns:
+        the new ids, the stop id included.
+
+    Chapter: token by token.
+    """
+    return list(
+        stream_tokens(
+            model,
+            input_ids,
+            max_new_tokens,
+            strategy=strategy,
+            stop_ids=stop_ids,
+            generator=generator,
+            cache=cache,
+        )
+    )
 
 
 def generate_batch(
@@ -86,17 +117,18 @@ def generate_batch(
 ) -> list[list[int]]:
     """Continue several prompts at once, of any lengths.
 
-    Shorter prompts are padded on the left. A mask hides the padding, and positions count from each prompt's first
-    token, so every text is what it would be alone.
+    Shorter prompts are padded on the left. A mask hides the padding, and positions
+    count from each prompt's first token, so every text is what it would be alone.
 
     Args:
         model, max_new_tokens, strategy: as in `stream_tokens`.
-        prompts: ids, one sequence a prompt.
-        generator: None draws all rows from torch's global generator, as transformers does. One generator for each
-            prompt makes its text independent of the others.
+        prompts: ids, one sequence per prompt.
+        generator: None draws all rows from torch's global generator, as transformers
+            does. One generator for each prompt makes its text independent of the
+            others.
 
     Returns:
-        new ids, one list a prompt, each up to and including its <|endoftext|>.
+        new ids, one list per prompt, each up to and including its <|endoftext|>.
 
     Raises:
         ValueError: as `stream_tokens`; the prompt is named by its number.
@@ -104,14 +136,12 @@ def generate_batch(
     Chapter: generation.
     """
     eos = model.config.eos_token_id
-    written: list[list[int]] = [[] for _ in prompts]
+    if isinstance(prompts, str):
+        raise ValueError(f"prompts is the text {prompts!r}; encode it: it must be ids")
+    rows = [token_ids(prompt) for prompt in prompts]
+    written: list[list[int]] = [[] for _ in rows]
     for next_ids in decode_steps(
-        model,
-        [list(prompt) for prompt in prompts],
-        max_new_tokens,
-        strategy,
-        generator,
-        None,
+        model, rows, max_new_tokens, strategy, generator, cache=None
     ):
         for text, token in zip(written, next_ids.tolist(), strict=True):
             if not text or text[-1] != eos:
@@ -130,177 +160,144 @@ def decode_steps(
     generator: Generators,
     cache: KVCache | None,
 ) -> Iterator[Tensor]:
-    """The loop behind everything above: yields the next ids (B,) of all rows, without an end of its own."""
+    """The loop behind everything above.
+
+    Args:
+        model, max_new_tokens, strategy: as in `stream_tokens`.
+        prompts: ids, one list per row.
+        generator: as in `generate_batch`.
+        cache: as in `stream_tokens`, for prompts of one length.
+
+    Yields:
+        the next ids (B,) of all rows. No token ends it; max_new_tokens does.
+
+    Chapter: the KV cache.
+    """
     config = model.config
     check_prompts(prompts, max_new_tokens, config.n_positions)
     if cache is not None and cache.length >= len(prompts[0]):
         raise ValueError(
-            f"the cache holds {cache.length} tokens and input_ids {len(prompts[0])}; pass all ids so far, and leave at "
-            "least the last one unread"
+            f"the cache holds {cache.length} tokens and input_ids {len(prompts[0])}; "
+            "pass all ids so far, and leave at least the last one unread"
         )
-    B, T = len(prompts), max(map(len, prompts))
+    B = len(prompts)
+    T = max(map(len, prompts))
     length = min(T + max_new_tokens, config.n_positions)
     ids = torch.empty(B, length, dtype=torch.long, device=model.device)
     for row, prompt in zip(ids, prompts, strict=True):
-        # padding repeats the first token, so that a repetition penalty meets no token that the prompt does not hold
+        # padding repeats the first token, so that a repetition penalty meets no token
+        # that the prompt does not hold
         row[:T] = torch.tensor([prompt[0]] * (T - len(prompt)) + prompt)
     if cache is None:
         cache = KVCache(config, B, length, model.wte.weight.dtype, model.device)
     mask, position_ids = _padding(prompts, T, length, model.device)
-    hidden, step = model.hidden, one_token(model)
+    step = one_token(model)
+    hidden = model.hidden  # reads the prompt
     for t in range(T, length):
         start = cache.length
-        last = hidden(
+        x = hidden(
             ids[:, start:t],
             position_ids=None if position_ids is None else position_ids[:, start:t],
             mask=None if mask is None else mask[:, :, start:t, :t],
             cache=cache,
-        )[:, -1]  # (B, C): only the last row predicts something new
-        logits = model.head(last)  # (B, V)
+        )
+        logits = model.head(x[:, -1])  # (B, V): only the last row predicts a new token
         check_finite(logits, t)
         ids[:, t] = strategy(logits, ids[:, :t], generator)
         yield ids[:, t]
-        hidden = step  # the prompt is read: from here on one token at a time
+        hidden = step  # from here on one token at a time
+
+
+def token_ids(input_ids: Sequence[int]) -> list[int]:
+    """A plain list of ids, from a list, a tuple, an array or a tensor (T,).
+
+    Raises:
+        ValueError: a text, or something that holds other things than ids.
+    """
+    if isinstance(input_ids, str):
+        raise ValueError(
+            f"input_ids is the text {input_ids!r}; pass tokenizer.encode(text)"
+        )
+    if hasattr(input_ids, "tolist"):  # a tensor or an array
+        input_ids = input_ids.tolist()
+    ids = []
+    for item in input_ids:
+        try:
+            ids.append(operator.index(item))
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"input_ids holds {item!r}, which is no token id; pass one flat "
+                "sequence of ids, such as tokenizer.encode(text)"
+            ) from None
+    return ids
 
 
 def check_prompts(
     prompts: Sequence[Sequence[int]], max_new_tokens: int, n_positions: int
 ) -> None:
-    """Refuse what cannot be continued: no prompt, an empty one, one without room behind it, nothing to write."""
+    """Refuse what cannot be continued.
+
+    Args:
+        prompts: ids, one sequence per prompt.
+        max_new_tokens: tokens asked for.
+        n_positions: tokens that the model can read.
+
+    Raises:
+        ValueError: no prompt, an empty one, one that leaves no room, nothing to write.
+    """
     if not prompts:
         raise ValueError("there are no prompts; pass at least one")
     for number, prompt in enumerate(prompts):
         name = "the prompt" if len(prompts) == 1 else f"prompt {number}"
         if not prompt:
             raise ValueError(
-                f"{name} is empty; start with some text, or with <|endoftext|> for a text of the model's own"
+                f"{name} is empty; start with some text, or with <|endoftext|> for a "
+                "text of the model's own"
             )
         if len(prompt) >= n_positions:
             raise ValueError(
-                f"{name} has {len(prompt)} tokens and the model {n_positions} positions, which leaves no room to "
-                f"write; use at most {n_positions - 1}"
+                f"{name} has {len(prompt)} tokens and the model {n_positions} "
+                "positions, which leaves no room to write; use at most "
+                f"{n_positions - 1}"
             )
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens is {max_new_tokens}; ask for at least 1")
 
 
 def check_finite(logits: Tensor, position: int) -> None:
-    """Refuse NaN and infinity, of which argmax would make a token without a word."""
-    if not math.isfinite(logits.sum().item()):
+    """Refuse NaN and infinity, of which argmax would make a token without a word.
+
+    Args:
+        logits: (B, V).
+        position: of the token that they predict, for the message.
+
+    Raises:
+        NotFinite: a logit is NaN or infinite.
+
+    Chapter: the failed-run clinic.
+    """
+    if not torch.isfinite(logits).all():
         raise NotFinite(
-            f"the logits at position {position} are not finite: the weights or the dtype are broken; load the "
-            'checkpoint again in float32 (the page "The failed-run clinic" shows how this happens)'
+            f"the logits at position {position} are not finite: the weights or the "
+            "dtype are broken; load the checkpoint again in float32 (the page "
+            '"The failed-run clinic" shows how this happens)'
         )
 
 
 def _padding(
     prompts: list[list[int]], T: int, length: int, device: torch.device
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Mask (B, 1, length, length) and positions (B, length) for padding on the left; None if nothing is padded."""
+    """Mask (B, 1, length, length) and positions (B, length) for padding on the left.
+
+    None if nothing is padded.
+    """
     padding = torch.tensor([T - len(prompt) for prompt in prompts], device=device)
     if not padding.any():
         return None, None
     columns = torch.arange(length, device=device)
     real = columns >= padding[:, None]  # (B, length)
-    # a padded token may look at itself, since a row that may look at nothing would be NaN
-    mask = causal_mask(length, device=device) & real[:, None, :] | torch.eye(
-        length, dtype=torch.bool, device=device
-    )
-    return mask[:, None], (columns - padding[:, None]).clamp(min=0)
-
-
-def stream_text(
-    model: GPT2,
-    tokenizer: PreTrainedTokenizerBase,
-    prompt: str,
-    max_new_tokens: int = 40,
-    *,
-    stop: Sequence[str] = (),
-    **options: object,
-) -> Iterator[str]:
-    """Text as it is written, in pieces that are always whole characters.
-
-    A token may end in the middle of a character. Its bytes wait until the rest has come. In the same way, the
-    beginning of a stop string waits until it is clear that it is none.
-
-    Args:
-        model, max_new_tokens: as in `stream_tokens`, and so are the options.
-        tokenizer: a byte-level BPE, such as every GPT-2 has.
-        prompt: the text to continue; it is not repeated.
-        stop: end before the first of these strings.
-
-    Yields:
-        new text, never empty, without <|endoftext|>.
-
-    Raises:
-        ValueError: an empty stop string, and as `stream_tokens`.
-
-    Chapter: generation.
-    """
-    return text_pieces(
-        stream_tokens(model, tokenizer.encode(prompt), max_new_tokens, **options),
-        tokenizer,
-        stop,
-    )
-
-
-def text_pieces(
-    tokens: Iterable[int], tokenizer: PreTrainedTokenizerBase, stop: Sequence[str] = ()
-) -> Iterator[str]:
-    """What `stream_text` does with the tokens, wherever they come from. Arguments and errors as there."""
-    if any(not text for text in stop):
-        raise ValueError(
-            "a stop string is empty and would stop everything; leave it out"
-        )
-    to_byte = {character: byte for byte, character in byte_characters().items()}
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    special, waiting = set(tokenizer.all_special_ids), ""
-    try:
-        for token in tokens:
-            if token not in special:
-                waiting += decoder.decode(
-                    bytes(to_byte[c] for c in tokenizer.convert_ids_to_tokens(token))
-                )
-            found = [waiting.index(text) for text in stop if text in waiting]
-            if found:
-                waiting = waiting[: min(found)]
-                break
-            held = max(
-                (
-                    n
-                    for text in stop
-                    for n in range(1, len(text))
-                    if waiting.endswith(text[:n])
-                ),
-                default=0,
-            )
-            ready, waiting = (
-                waiting[: len(waiting) - held],
-                waiting[len(waiting) - held :],
-            )
-            if ready:
-                yield ready
-        else:
-            waiting += decoder.decode(b"", final=True)
-    except NotFinite:
-        if waiting:
-            yield waiting  # what was held back for a stop string is part of the text all the same
-        raise
-    if waiting:
-        yield waiting
-
-
-def byte_characters() -> dict[int, str]:
-    """The printable character that stands for each byte in a byte-level vocabulary: itself, or one from U+0100 on.
-
-    Source: bytes_to_unicode in OpenAI's release.
-    """
-    printable = [
-        *range(ord("!"), ord("~") + 1),
-        *range(ord("¡"), ord("¬") + 1),
-        *range(ord("®"), ord("ÿ") + 1),
-    ]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {byte: chr(byte) for byte in printable} | {
-        byte: chr(256 + i) for i, byte in enumerate(others)
-    }
+    # a padded token may look at itself: a row that may look at nothing would be NaN
+    itself = torch.eye(length, dtype=torch.bool, device=device)
+    mask = (causal_mask(length, device=device) & real[:, None, :]) | itself
+    position_ids = (columns - padding[:, None]).clamp(min=0)
+    return mask[:, None], position_ids

@@ -1,4 +1,7 @@
-"""Where checkpoints come from: the shipped one, folders, and the hub (played by a server on this machine)."""
+"""Where checkpoints come from.
+
+The shipped one, folders, and the hub (played by a server on this machine).
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2course.checkpoints import (
+    MINI,
+    MODEL_FILES,
     REVISIONS,
     CheckpointError,
     checkpoint_folder,
     connection_problem,
+    load,
     load_checkpoint,
     load_tokenizer,
     write_model,
 )
-from gpt2course.checkpoints import load as checkpoints
 from gpt2course.config import GPT2Config
 from gpt2course.data import IMDB, IMDB_REVISION
 from gpt2course.training import save_tokenizer, train_tokenizer
@@ -105,9 +110,9 @@ def test_the_mini_has_read_something():
 )
 def test_a_damaged_mini_is_refused(tmp_path, monkeypatch, damage, says):
     folder = tmp_path / "mini"
-    shutil.copytree(checkpoints.MINI, folder)
+    shutil.copytree(MINI, folder)
     damage(folder)
-    monkeypatch.setattr(checkpoints, "MINI", folder)
+    monkeypatch.setattr(load, "MINI", folder)
     with pytest.raises(CheckpointError, match=says):
         load_checkpoint("mini")
 
@@ -144,13 +149,16 @@ def test_no_such_folder(tmp_path, monkeypatch, name):
         load_checkpoint(name)
 
 
-# ---- the hub ---------------------------------------------------------------------------------------------------------
+# ---- the hub
+# ---------------------------------------------------------------------------------------------------------
 
 CLIENT = """
 import json, sys, time
 import torch
-from huggingface_hub import HfApi, snapshot_download  # imported late otherwise, and on the clock
+# imported late otherwise, and on the clock
+from huggingface_hub import HfApi, snapshot_download
 from gpt2course.checkpoints import HubError, checkpoint_folder, load_checkpoint
+import gpt2course.checkpoints.hub
 result = {}
 if "load_reviews" in sys.argv[1]:
     import datasets, pyarrow.parquet
@@ -224,7 +232,10 @@ def hub(repositories):
 
 
 def ask(call: str, home: Path, url: str, **environment: str) -> dict:
-    """Evaluate a call in a process of its own, which knows the hub by this address. HF reads both at import."""
+    """Evaluate a call in a process of its own, which knows the hub by this address.
+
+    HF reads both at import.
+    """
     environment = {
         "HF_HUB_OFFLINE": "",
         "HTTP_PROXY": "",
@@ -250,7 +261,7 @@ def test_the_hub_gives_a_checkpoint_once(hub, tmp_path, model):
     expected = model(torch.tensor([[1, 2, 3]]))[0, :, :5]
     first = ask(LOGITS.format("gpt2"), tmp_path, hub.url)
     torch.testing.assert_close(torch.tensor(first["value"]), expected)
-    assert hub.downloaded() == set(checkpoints.MODEL_FILES)
+    assert hub.downloaded() == set(MODEL_FILES)
     assert [
         line
         for line in hub.requests
@@ -306,7 +317,7 @@ def test_a_broken_download_does_not_spoil_the_next_one(hub, tmp_path):
 
 def test_a_hub_that_picks_up_and_says_nothing(hub, tmp_path):
     hub.mode = "silent"
-    patience = "setattr(sys.modules['gpt2course.checkpoints.load'], 'ANSWER_SECONDS', 1) or checkpoint_folder('gpt2')"
+    patience = "setattr(sys.modules['gpt2course.checkpoints.hub'], 'ANSWER_SECONDS', 1) or checkpoint_folder('gpt2')"
     result = ask(patience, tmp_path, hub.url)
     assert "timed out" in result["error"]
     assert result["seconds"] < 10
@@ -317,7 +328,8 @@ def test_nobody_listens(tmp_path):
         port = free.getsockname()[1]
     result = ask("checkpoint_folder('gpt2')", tmp_path, f"http://127.0.0.1:{port}")
     assert (
-        "cannot download openai-community/gpt2: no connection to 127.0.0.1 (Connection refused)"
+        "cannot download openai-community/gpt2: no connection to 127.0.0.1 (Connection "
+        "refused)"
         in result["error"]
     )
     assert result["seconds"] < 2

@@ -1,4 +1,7 @@
-"""The flat step: the vectors of the model itself, and the model itself where it is not plain."""
+"""The flat step.
+
+The vectors of the model itself, and the model itself where it is not plain.
+"""
 
 from __future__ import annotations
 

@@ -109,20 +109,21 @@ def test_filters_are_values():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Temperature(0), "temperature is 0; it must be a number above 0"),
+        (lambda: Temperature(0), "temperature is 0"),
+        (lambda: Temperature(1e-38), "temperature is 1e-38.*1e-06"),
+        (lambda: Temperature(5e-324), "temperature is 5e-324"),
         (lambda: Temperature(-1.0), "temperature is -1.0"),
         (lambda: Temperature(float("nan")), "temperature is nan"),
         (lambda: Temperature(float("inf")), "temperature is inf"),
         (lambda: RepetitionPenalty(float("inf")), "repetition_penalty is inf"),
+        (lambda: RepetitionPenalty(0), "repetition_penalty is 0"),
+        (lambda: RepetitionPenalty(1e-39), "repetition_penalty is 1e-39"),
         (lambda: MinP(1.5), "min_p is 1.5"),
-        (lambda: TopK(0), "top_k is 0; it must be at least 1"),
-        (lambda: TopP(0.0), r"top_p is 0.0; it must lie in \(0, 1\]"),
+        (lambda: MinP(0), "min_p is 0"),
+        (lambda: TopK(0), "top_k is 0"),
+        (lambda: TopK(1.5), "top_k is 1.5"),
+        (lambda: TopP(0.0), "top_p is 0.0"),
         (lambda: TopP(1.1), "top_p is 1.1"),
-        (lambda: MinP(0), r"min_p is 0; it must lie in \(0, 1\]"),
-        (
-            lambda: RepetitionPenalty(0),
-            "repetition_penalty is 0; it must be a number above 0",
-        ),
         (lambda: sampler(temperature=0.0), "temperature is 0.0"),
     ],
 )
@@ -142,3 +143,13 @@ def test_generate_passes_the_strategy_on():
     assert generate(
         model, [1, 2, 3], 10, strategy=sampler(top_k=1), stop_ids=()
     ) == generate(model, [1, 2, 3], 10, stop_ids=())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("value", [1e-6, 1e6])
+def test_the_smallest_and_largest_values_still_draw(value, dtype):
+    logits = torch.tensor([[30000.0, -30000.0, 29000.0]], dtype=dtype)
+    ids = torch.tensor([[1]])
+    cold = sampler(temperature=1e-6, repetition_penalty=value)
+    assert cold(logits, ids).item() == 0
+    assert 0 <= Sample(Temperature(value))(logits, ids).item() <= 2
