@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gpt2course.config import GPT2Config
+from gpt2course.files import replacing, write_text
 from gpt2course.model import GPT2
 
 # Hugging Face keeps these as Conv1D, which stores (in, out); nn.Linear stores (out, in)
@@ -183,19 +183,9 @@ def write_model(
     entries = {**model.config.to_dict(), **config}
     write_text(folder / "config.json", json.dumps(entries, indent=2) + "\n")
     write_text(folder / "generation_config.json", json.dumps(ids, indent=2) + "\n")
-    # a stopped process never leaves half a file
-    with tempfile.TemporaryDirectory(dir=folder) as partial:
-        temporary = Path(partial) / "model.safetensors"
+    with replacing(path) as partial:
         try:
-            save_file(to_hf(model, dtype), temporary, metadata={"format": "pt"})
+            save_file(to_hf(model, dtype), partial, metadata={"format": "pt"})
         except SafetensorError as error:
             raise OSError(f"cannot write {path}: {error}") from error
-        temporary.chmod(0o644)  # safetensors makes it readable by its owner only
-        os.replace(temporary, path)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a text file in one step."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+        partial.chmod(0o644)  # safetensors makes it readable by its owner only

@@ -5,11 +5,11 @@ hub.py downloads, convert.py reads and writes the files, tokenizer.py loads toke
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 from gpt2course.checkpoints.convert import CheckpointError, read_config, read_model
+from gpt2course.files import sha256_of_file
 from gpt2course.model import GPT2
 from gpt2course.settings import HUB_CHECKPOINTS, checkpoint_name
 
@@ -81,7 +81,7 @@ def verify(folder: Path, digests: dict[str, str]) -> None:
     """
     for name, digest in digests.items():
         try:
-            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            found = sha256_of_file(folder / name)
         except FileNotFoundError:
             raise CheckpointError(
                 f"{folder / name} is missing; install the course again (make clean, "
