@@ -10,59 +10,22 @@ import torch.nn.functional as F
 from gpt2course.course.exercises import NotYet, checker
 
 
-@checker("loss-bigram")
-def bigram(f) -> str:
-    words = ["a", "b", "a", "b", "a", "c", "b"]
-    got = f(words, "a")
-    if not isinstance(got, dict):
+@checker("loss-count")
+def count(f) -> str:
+    labels = torch.tensor([[5, 7, 9, -100], [4, -100, -100, -100]])
+    got = int(f(labels.clone()))
+    if got == 4:
         raise NotYet(
-            f"return a dictionary from word to probability; yours is a {type(got).__name__}"
+            "you count all labels that are not -100; the first of each row is never predicted"
         )
-    if got == {"b": 2, "c": 1}:
-        raise NotYet("these are counts; divide each by their sum")
-    right = {"b": 2 / 3, "c": 1 / 3}
-    if {word: p for word, p in got.items() if p} != right:
-        if any(abs(p - 2 / 7) < 1e-9 for p in got.values()):
-            raise NotYet(
-                "you divide by all words; only what follows the word counts, here three words"
-            )
-        raise NotYet(
-            f"in {' '.join(words)!r}, after 'a' it should be {right}; yours is {got}"
-        )
-    last = f(["a", "b", "a", "b"], "b")
-    if abs(sum(last.values()) - 1) > 1e-9:
-        raise NotYet(
-            "the last word is followed by nothing: count the pairs, not the occurrences of the word"
-        )
-    return "A row of the table adds up to 1, whatever the word."
-
-
-@checker("loss-perplexity")
-def perplexity(f) -> str:
-    got = f([0.25, 0.25, 0.25, 0.25])
-    if abs(got - math.log(4)) < 1e-6:
-        raise NotYet(
-            "this is the cross-entropy, in nats; the perplexity is its exponential"
-        )
-    if abs(got - 256) < 1e-3:
-        raise NotYet(
-            "take the mean price a token, not the sum; else every text gets dearer with its length"
-        )
-    if abs(got - 4) > 1e-6:
-        raise NotYet(f"with 1/4 for every token the perplexity is 4; yours is {got}")
-    got = f([1.0, 1 / 9])
-    if abs(got - 5) < 1e-6:
-        raise NotYet(
-            "you average the numbers of choices; average the logarithms, and take the exponential at the end"
-        )
-    if abs(got - 3) > 1e-6:
-        raise NotYet(f"for the probabilities 1 and 1/9 it is 3; yours is {got}")
-    long = f([0.01] * 300)
-    if not math.isfinite(long) or abs(long - 100) > 1e-3:
-        raise NotYet(
-            "the product of 300 probabilities of 0.01 is 0 in a computer; add logarithms instead"
-        )
-    return "The perplexity is 1 divided by the geometric mean of the probabilities."
+    if got == 6:
+        raise NotYet("you count padding too; a label of -100 does not count")
+    if got != 2:
+        raise NotYet(f"for {labels.tolist()} it is 2; yours is {got}")
+    masked_first = torch.tensor([[-100, 3, 8]])
+    if (got := int(f(masked_first))) != 2:
+        raise NotYet(f"for {masked_first.tolist()} it is 2; yours is {got}")
+    return "Two texts of the same number of tokens can weigh differently in a batch."
 
 
 @checker("loss-logits")
