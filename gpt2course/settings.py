@@ -15,7 +15,7 @@ EFFORTS = ("quick", "page", "full")
 
 
 def unknown(what: str, given: str, allowed: Sequence[str]) -> ValueError:
-    """The error for a name that is none of the allowed ones: it suggests the nearest."""
+    """The error for a name that is not allowed: it suggests the nearest."""
     near = difflib.get_close_matches(given, allowed, n=1, cutoff=0.5)
     guess = f"did you mean {near[0]!r}? " if near else ""
     return ValueError(
@@ -24,7 +24,9 @@ def unknown(what: str, given: str, allowed: Sequence[str]) -> ValueError:
 
 
 def checkpoint_name(name: str | None = None) -> str:
-    """GPT2COURSE_CHECKPOINT, unless a name is given: "mini" (default), a published size, or a path.
+    """GPT2COURSE_CHECKPOINT, unless a name is given.
+
+    "mini" (default), a published size, or a path.
 
     Raises:
         ValueError: neither a known name nor something that looks like a path.
@@ -39,7 +41,10 @@ def checkpoint_name(name: str | None = None) -> str:
 
 
 def data_source() -> str:
-    """GPT2COURSE_DATA: "embedded", "hub" or a path. Default: hub for the four published sizes, else embedded."""
+    """GPT2COURSE_DATA: "embedded", "hub" or a path. Default.
+
+    Hub for the four published sizes, else embedded.
+    """
     default = "hub" if checkpoint_name() in HUB_CHECKPOINTS else "embedded"
     source = os.environ.get("GPT2COURSE_DATA") or default
     if source not in ("embedded", "hub") and not (os.sep in source or "/" in source):
@@ -48,7 +53,10 @@ def data_source() -> str:
 
 
 def effort() -> str:
-    """GPT2COURSE_EFFORT: "quick" (seconds, for tests), "page" (default: minutes on two cores) or "full"."""
+    """GPT2COURSE_EFFORT: "quick" (seconds, for tests), "page" (default.
+
+    Minutes on two cores) or "full".
+    """
     level = os.environ.get("GPT2COURSE_EFFORT") or "page"
     if level not in EFFORTS:
         raise unknown("effort", level, EFFORTS)
@@ -56,5 +64,8 @@ def effort() -> str:
 
 
 def by_effort(*, quick: int, page: int, full: int) -> int:
-    """One of three numbers, steps for example, chosen by `effort`. Same code, fewer steps."""
+    """One of three numbers, steps for example, chosen by `effort`.
+
+    Same code, fewer steps.
+    """
     return {"quick": quick, "page": page, "full": full}[effort()]

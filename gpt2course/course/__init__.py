@@ -1,4 +1,8 @@
-"""What the pages of the course need: notebooks, plots, widgets, exercises, measurements."""
+"""What the pages of the course need.
+
+notebook.py holds glue, show and table; plots.py and widgets.py draw; interpret.py looks
+inside a model; exercises/ holds the checks, measurements/ the committed figures.
+"""
 
 import lazy_loader
 
@@ -8,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "exercises": ["check", "require"],
         "interpret": ["attention_weights"],
-        "notebook": ["INK", "Text", "code_of", "glue", "show", "table"],
+        "notebook": ["code_of", "glue", "INK", "show", "table", "Text", "visible"],
         "plots": [
             *("BLUE", "COLOURS", "GREEN", "ORANGE", "PURPLE"),
             *("attention_map", "axes", "bars", "confusion", "lines", "next_tokens"),

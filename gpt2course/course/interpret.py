@@ -1,4 +1,7 @@
-"""Looking inside a model while it computes."""
+"""Looking inside a model while it computes. plots.py draws what is found.
+
+model.py holds the model itself; hooks leave it as it is.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from gpt2course.model import GPT2, causal_mask
 
 @torch.no_grad()
 def attention_weights(model: GPT2, input_ids: Tensor) -> list[Tensor]:
-    """How much every token looks at every other one, in every layer and head.
+    """Attention weights: how much each token looks at each other one.
 
-    The fused kernel does not give its weights away. A hook on c_attn catches queries and keys, and the weights are
-    computed from them once more.
+    The fused kernel does not give its weights away. A hook on c_attn catches queries
+    and keys, and the weights are computed from them once more.
 
     Args:
         model: in eval mode.
@@ -24,17 +27,15 @@ def attention_weights(model: GPT2, input_ids: Tensor) -> list[Tensor]:
 
     Chapter: attention.
     """
-    config, result = model.config, []
+    config = model.config
+    result = []
 
     def catch(module: torch.nn.Module, inputs: tuple, qkv: Tensor) -> None:
         T = qkv.size(1)
         q, k, _ = qkv[0].view(T, 3, config.n_head, config.head_size).permute(1, 2, 0, 3)
         scores = q @ k.transpose(-2, -1) / config.head_size**0.5
-        result.append(
-            scores.masked_fill(
-                ~causal_mask(T, device=qkv.device), float("-inf")
-            ).softmax(dim=-1)
-        )
+        future = ~causal_mask(T, device=qkv.device)
+        result.append(scores.masked_fill(future, float("-inf")).softmax(dim=-1))
 
     hooks = [block.attn.c_attn.register_forward_hook(catch) for block in model.h]
     try:

@@ -1,4 +1,7 @@
-"""What chapters need so that the same cell works in the book, in Colab and in a plain notebook."""
+"""Show values: the same cell works in the book, in Colab and in a plain notebook.
+
+plots.py draws figures and widgets.py controls; `show` puts a figure into a page.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def glue(name: str, value: object, form: str = "") -> None:
-    """Hand a computed value to the prose of the book; in a notebook without the book's tools, do nothing.
+    """Hand a computed value to the prose of the book.
+
+    In a notebook without the book's tools, do nothing.
 
     Args:
         name: what the prose calls it.
@@ -34,20 +39,32 @@ def glue(name: str, value: object, form: str = "") -> None:
 class Text(str):
     """A string whose repr has no quotes, so that the book shows it as prose.
 
-    The book reads what looks like Python as Python: 1,535 would become a pair of numbers, and 0.10 would lose its zero.
-    An invisible joiner in front prevents that.
+    The book reads what looks like Python as Python: 1,535 would become a pair of
+    numbers, and 0.10 would lose its zero. An invisible joiner in front prevents that.
     """
 
     def __repr__(self) -> str:
-        return (
-            "\N{WORD JOINER}" + self
-            if "," in self or ("." in self and self.endswith("0"))
-            else str(self)
-        )
+        looks_like_python = "," in self or ("." in self and self.endswith("0"))
+        return "\N{WORD JOINER}" + self if looks_like_python else str(self)
+
+
+def visible(token: str) -> str:
+    """A token as a figure or a table shows it: every character can be seen.
+
+    Args:
+        token: a string.
+
+    Returns:
+        spaces as middle dots, new lines as arrows, what cannot be printed by its code.
+    """
+    shown = token.replace(" ", "·").replace("\n", "↵").replace("\t", "⇥")
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in shown)
 
 
 def show(figure: Figure, alt: str, caption: str = "") -> HTML:
-    """A figure as an SVG inside the page: it takes the page's text colour, so it is readable in the dark.
+    """A figure as an SVG inside the page.
+
+    It takes the page's text colour, so it is readable in the dark.
 
     Args:
         figure: a matplotlib figure; it is closed.
@@ -81,11 +98,9 @@ def show(figure: Figure, alt: str, caption: str = "") -> HTML:
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1, flags=re.S)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     label = html.escape(alt, quote=True)
-    svg = svg.replace(
-        "<svg ",
-        f'<svg role="img" aria-label="{label}" style="width:100%;max-width:40rem;height:auto" ',
-        1,
-    )
+    style = "width:100%;max-width:40rem;height:auto"
+    opening = f'<svg role="img" aria-label="{label}" style="{style}" '
+    svg = svg.replace("<svg ", opening, 1)
     below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     return HTML(f'<figure class="course-figure">{svg}{below}</figure>')
 
@@ -106,16 +121,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> HTML:
         raise ValueError(f"a column of {list(header)} has no header; name it")
     if wrong := [row for row in rows if len(row) != len(header)]:
         raise ValueError(
-            f"the row {list(wrong[0])} has {len(wrong[0])} values for {len(header)} columns"
+            f"the row {list(wrong[0])} has {len(wrong[0])} values for {len(header)} "
+            "columns"
         )
 
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td>{html.escape(str(value))}</td>" for value in row)
-        + "</tr>"
-        for row in rows
-    )
+    body = ""
+    for row in rows:
+        cells = "".join(f"<td>{html.escape(str(value))}</td>" for value in row)
+        body += f"<tr>{cells}</tr>"
     return HTML(
         '<div class="pst-scrollable-table-container"><table class="table">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
@@ -123,11 +137,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> HTML:
 
 
 def code_of(part: object, text: str) -> str:
-    """The statements of a function or class that contain a text, as they stand in its file.
+    """The statements of a function or class that contain a text, as in its file.
 
     Args:
         part: a function, a method or a class.
-        text: what to look for; of a compound statement, such as `if`, only the opening counts.
+        text: what to look for; of a compound statement, such as `if`, only the opening
+            counts.
 
     Raises:
         ValueError: no statement contains the text.
@@ -150,4 +165,5 @@ def code_of(part: object, text: str) -> str:
     return "\n".join(found)
 
 
-INK = "#0a0b0c"  # stands for the page's text colour in a figure, and is replaced by it in `show`
+# stands for the page's text colour in a figure, and is replaced by it in `show`
+INK = "#0a0b0c"

@@ -1,11 +1,14 @@
-"""Figures. Each function returns a matplotlib figure; `notebook.show` puts it into the page."""
+"""Figures. Each function returns a matplotlib figure; `show` puts it into the page.
+
+`show` is in notebook.py; controls that a reader can move are in widgets.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gpt2course.course.notebook import INK
+from gpt2course.course.notebook import INK, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,19 +19,36 @@ if TYPE_CHECKING:
 # distinguishable with every kind of colour vision, readable on white and on black
 BLUE, ORANGE, GREEN, PURPLE = "#3d85c6", "#d9822b", "#2a9d74", "#b85fa8"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
+LINE_STYLES = ("-", "--", "-.", ":")
 
 
 def axes(
     title: str, xlabel: str, ylabel: str, size: tuple[float, float] = (5.2, 3.1)
 ) -> tuple[Figure, Axes]:
-    """Empty axes in the book's style: the title says the finding, the labels carry units."""
+    """Empty axes in the book's style.
+
+    Args:
+        title: the finding.
+        xlabel, ylabel: what the numbers are, with their unit.
+        size: width and height in inches.
+    """
     import matplotlib.pyplot as plt
 
     style = {
-        "font.family": "sans-serif", "font.size": 10, "axes.titlesize": 10.5, "axes.titlelocation": "left",
-        "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
-        **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
-    }  # fmt: skip
+        "font.family": "sans-serif",
+        "font.size": 10,
+        "axes.titlesize": 10.5,
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "text.parse_math": False,  # a text may hold dollar signs
+    }
     with plt.rc_context(style):
         figure, ax = plt.subplots(figsize=size)
         ax.set_title(title, wrap=True)
@@ -47,15 +67,15 @@ def attention_map(weights: Tensor, tokens: Sequence[str], title: str) -> Figure:
         title: the finding.
     """
     figure, ax = axes(title, "looked at", "looks", size=(5.2, 4.6))
-    names = [token.replace(" ", "·").replace("\n", "↵") for token in tokens]
+    names = [visible(token) for token in tokens]
     T = len(names)
     for row in range(T):
         for column in range(row + 1):
             opacity = min(1.0, float(weights[row, column]))
             ax.add_patch(_cell(column, row, opacity))
     ax.set(xlim=(-0.5, T - 0.5), ylim=(T - 0.5, -0.5), aspect="equal")
-    ax.set_xticks(range(T), names, rotation=60, ha="right")
-    ax.set_yticks(range(T), names)
+    ax.set_xticks(range(T), names, rotation=60, ha="right", parse_math=False)
+    ax.set_yticks(range(T), names, parse_math=False)
     ax.grid(visible=False)
     return figure
 
@@ -71,7 +91,7 @@ def _cell(column: int, row: int, opacity: float) -> Rectangle:
 def confusion(
     counts: Sequence[Sequence[int]], names: Sequence[str], title: str
 ) -> Figure:
-    """Which class was taken for which: a row a true class, a column an answer, in each cell how many.
+    """Confusion matrix: a row per true class, a column per answer, counts in the cells.
 
     Args:
         counts: K rows of K numbers.
@@ -82,22 +102,14 @@ def confusion(
     most = max(max(row) for row in counts) or 1
     for row, line in enumerate(counts):
         for column, count in enumerate(line):
-            ax.add_patch(
-                _cell(column, row, 0.45 * count / most)
-            )  # pale enough to read the number in both themes
-            ax.text(
-                column,
-                row,
-                f"{count:,}",
-                ha="center",
-                va="center",
-                fontsize=14,
-                color=INK,
-            )
+            # pale enough to read the number in both themes
+            ax.add_patch(_cell(column, row, 0.45 * count / most))
+            place = {"ha": "center", "va": "center"}
+            ax.text(column, row, f"{count:,}", **place, fontsize=14, color=INK)
     K = len(names)
     ax.set(xlim=(-0.5, K - 0.5), ylim=(K - 0.5, -0.5))
-    ax.set_xticks(range(K), names)
-    ax.set_yticks(range(K), names)
+    ax.set_xticks(range(K), names, parse_math=False)
+    ax.set_yticks(range(K), names, parse_math=False)
     ax.grid(visible=False)
     return figure
 
@@ -112,7 +124,7 @@ def bars(
     """Horizontal bars in the order given, the first on top, each with its number.
 
     Args:
-        names: one a bar.
+        names: one per bar.
         values: as many, 0 or more.
         title, xlabel: the finding, and what the numbers are, with their unit.
         form: how the numbers are written.
@@ -120,7 +132,7 @@ def bars(
     figure, ax = axes(title, xlabel, "", size=(5.2, 0.32 * len(names) + 1.0))
     drawn = ax.barh(range(len(names)), values, color=BLUE)
     ax.bar_label(drawn, fmt=form, padding=3, color=INK)
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), names, parse_math=False)
     ax.invert_yaxis()
     ax.grid(visible=False, axis="y")
     ax.margins(x=0.12)
@@ -137,7 +149,7 @@ def next_tokens(
         probabilities: as many, in 0..1.
         title: the finding.
     """
-    names = [token.replace(" ", "·").replace("\n", "↵") for token in tokens]
+    names = [visible(token) for token in tokens]
     return bars(names, [100 * p for p in probabilities], title, "probability (%)")
 
 
@@ -157,16 +169,13 @@ def lines(
     """
     figure, ax = axes(title, xlabel, ylabel)
     for i, (name, (x, y)) in enumerate(series.items()):
-        ax.plot(
-            x,
-            y,
-            label=name,
-            color=COLOURS[i % len(COLOURS)],
-            linestyle=("-", "--", "-.", ":")[i // len(COLOURS) % 4],
-        )
+        color = COLOURS[i % len(COLOURS)]
+        linestyle = LINE_STYLES[i // len(COLOURS) % len(LINE_STYLES)]
+        ax.plot(x, y, label=name, color=color, linestyle=linestyle)
     for axis in log:
         getattr(ax, f"set_{axis}scale")("log")
     if len(series) > 1:
         for text in ax.legend(frameon=False).get_texts():
             text.set_color(INK)
+            text.set_parse_math(False)
     return figure

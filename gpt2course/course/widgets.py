@@ -1,4 +1,8 @@
-"""Controls that a reader can move. One cell, two homes: computed with a kernel, precomputed in the static page."""
+"""Controls that a reader can move, and plots that grow.
+
+One cell, two homes: computed with a kernel, precomputed in the static page. Figures
+without controls are in plots.py.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from gpt2course.course.notebook import visible
+
 if TYPE_CHECKING:
     from IPython.display import HTML
 
 MOST_PICTURES = 400
 
-# Finds its own element, so that several explorers fit on a page; needs nothing from outside.
+# Finds its own element, so that several explorers fit on a page; needs nothing from
+# outside.
 SCRIPT = """
 (function () {
   const root = document.currentScript.closest(".course-explore");
@@ -46,8 +53,9 @@ def explore(
 ) -> object:
     """Show draw(**values), with one slider for each control.
 
-    With a kernel (Jupyter, Colab) these are ipywidgets and draw is called on each move. In the static page, every
-    combination is drawn when the page is built, and a few lines of JavaScript choose among the pictures.
+    With a kernel (Jupyter, Colab) these are ipywidgets and draw is called on each move.
+    In the static page, every combination is drawn when the page is built, and a few
+    lines of JavaScript choose among the pictures.
 
     Args:
         draw: takes one value for each control, returns HTML.
@@ -70,7 +78,8 @@ def explore(
     combinations = list(itertools.product(*controls.values()))
     if len(combinations) > MOST_PICTURES:
         raise ValueError(
-            f"{len(combinations)} combinations are too many for a page; {MOST_PICTURES} is the limit"
+            f"{len(combinations)} combinations are too many for a page; "
+            f"{MOST_PICTURES} is the limit"
         )
     if os.environ.get("GPT2COURSE_STATIC"):
         return static(draw, controls, combinations, first)
@@ -117,19 +126,18 @@ def static(
     sliders = []
     for name, values in controls.items():
         names = html.escape(json.dumps([_shown(value) for value in values]), quote=True)
+        value = html.escape(_shown(values[first[name]]))
         sliders.append(
-            f'<label>{html.escape(_label(name))} <input type="range" min="0" max="{len(values) - 1}" '
-            f'value="{first[name]}" data-names="{names}" aria-valuetext="{html.escape(_shown(values[first[name]]))}">'
-            f"<output>{html.escape(_shown(values[first[name]]))}</output></label>"
+            f'<label>{html.escape(_label(name))} <input type="range" min="0" '
+            f'max="{len(values) - 1}" value="{first[name]}" data-names="{names}" '
+            f'aria-valuetext="{value}"><output>{value}</output></label>'
         )
-    shown = pictures[
-        combinations.index(
-            tuple(values[first[name]] for name, values in controls.items())
-        )
-    ]
+    chosen = tuple(values[first[name]] for name, values in controls.items())
+    shown = pictures[combinations.index(chosen)]
     data = html.escape(json.dumps(pictures), quote=False)
     return HTML(
-        f'<div class="course-explore"><div class="course-explore-controls">{"".join(sliders)}</div>'
+        '<div class="course-explore"><div class="course-explore-controls">'
+        f"{''.join(sliders)}</div>"
         f'<div class="course-explore-view" aria-live="polite">{shown}</div>'
         f"<template>{data}</template><script>{SCRIPT}</script></div>"
     )
@@ -147,10 +155,13 @@ REDRAW = 1.0  # seconds between two drawings of a live plot
 
 
 class live_loss:
-    """Draw a training run while it goes: `with live_loss() as watch: finetune(..., watch=watch)`.
+    """Draw a training run while it goes.
 
-    With a kernel one picture grows below the cell. In the static page it is drawn once, at the end of the block. Either
-    way what is there when a run breaks off stays.
+        with live_loss() as watch:
+            finetune(..., watch=watch)
+
+    With a kernel one picture grows below the cell. In the static page it is drawn once,
+    at the end of the block. Either way what is there when a run breaks off stays.
 
     Args:
         title: of the picture.
@@ -159,7 +170,10 @@ class live_loss:
     """
 
     def __init__(self, title: str = "Loss while it trains") -> None:
-        self.title, self.rows, self.handle, self.drawn = title, [], None, -float("inf")
+        self.title = title
+        self.rows: list[dict] = []
+        self.handle = None
+        self.drawn = -float("inf")
         self.live = not os.environ.get("GPT2COURSE_STATIC")
 
     def __enter__(self) -> live_loss:
@@ -178,23 +192,25 @@ class live_loss:
             self.draw()
 
     def draw(self) -> None:
-        """Put the picture where it belongs: a new one below the cell, or in the place of the one before."""
+        """Put the picture below the cell, in the place of the one before."""
         from IPython.display import display
 
         from gpt2course.course.notebook import show
         from gpt2course.course.plots import lines
 
-        curves, said = {}, []
+        curves = {}
+        said = []
         for name, key in (("training", "loss"), ("held out", "validation_loss")):
             points = [(row["step"], row[key]) for row in self.rows if key in row]
             if points:
                 curves[name] = tuple(zip(*points, strict=True))
-                first, last = points[0], points[-1]
+                (start, first), (end, last) = points[0], points[-1]
                 said.append(
-                    f"{name}: from {first[1]:.2f} at step {first[0]} to {last[1]:.2f} at step {last[0]}"
+                    f"{name}: from {first:.2f} at step {start} to {last:.2f} "
+                    f"at step {end}"
                 )
         picture = show(
-            lines(curves, self.title, "step", "loss (nats a token)"),
+            lines(curves, self.title, "step", "loss (nats per token)"),
             alt="Loss. " + "; ".join(said) + ".",
         )
         if self.handle is None:
@@ -204,39 +220,49 @@ class live_loss:
         self.drawn = time.monotonic()
 
 
+# a notebook elsewhere does not have the book's style sheet: what makes it a bar is here
+BAR = "background:#3d85c6;display:block;height:0.9rem;min-width:1px"
+TOKEN = (
+    "border-radius:0.2rem;display:inline-block;margin:0.1rem;padding:0 0.25rem;"
+    "text-align:center;line-height:1.3"
+)
+
+
 def probability_bars(
-    names: Sequence[str], shares: Sequence[float], caption: str = ""
+    names: Sequence[str], probabilities: Sequence[float], caption: str = ""
 ) -> str:
-    """A small table of horizontal bars, as HTML: light enough to have hundreds in a page.
+    """A small table of horizontal bars, as HTML.
+
+    Light enough to have hundreds in a page.
 
     Args:
-        names: one a row, shown with spaces as middle dots.
-        shares: as many, in 0..1.
+        names: one per row, shown with spaces as middle dots.
+        probabilities: as many, in 0..1.
         caption: the line above.
 
     Raises:
         ValueError: lists of different lengths.
     """
-    rows = [
-        f"<tr><th>{html.escape(name.replace(' ', '·').replace(chr(10), '↵'))}</th>"
-        # a notebook elsewhere does not have the book's style sheet: what makes it a bar stands here
-        f'<td style="width:99%"><i style="background:#3d85c6;display:block;height:0.9rem;min-width:1px;'
-        f'width:{100 * share:.1f}%"></i></td><td style="white-space:nowrap">{100 * share:.1f} %</td></tr>'
-        for name, share in zip(names, shares, strict=True)
-    ]
+    rows = ""
+    for name, probability in zip(names, probabilities, strict=True):
+        percent = f"{100 * probability:.1f}"
+        rows += (
+            f"<tr><th>{html.escape(visible(name))}</th>"
+            f'<td style="width:99%"><i style="{BAR};width:{percent}%"></i></td>'
+            f'<td style="white-space:nowrap">{percent} %</td></tr>'
+        )
     head = f"<caption>{html.escape(caption)}</caption>"
-    return (
-        f'<table class="course-bars" style="width:100%">{head}{"".join(rows)}</table>'
-    )
+    return f'<table class="course-bars" style="width:100%">{head}{rows}</table>'
 
 
-DEAREST = (
-    10.0  # nats from which on a token has the full colour: about one chance in 22,000
-)
+# nats from which on a token has the full colour: one in 22,000 is as probable
+DEAREST = 10.0
 
 
 def surprise(tokens: Sequence[str], nats: Sequence[float], caption: str = "") -> str:
-    """A text with a colour behind each token, the stronger the more it cost, and the price below it, as HTML.
+    """A text with the loss of each token below it, as HTML.
+
+    The colour behind a token is the stronger, the larger its loss.
 
     The scale is always the same, so that two texts can be compared.
 
@@ -250,10 +276,12 @@ def surprise(tokens: Sequence[str], nats: Sequence[float], caption: str = "") ->
 
     Chapter: the loss.
     """
-    spans = [
-        f'<span style="background:rgb(217 130 43 / {50 * min(1.0, price / DEAREST):.0f}%);border-radius:0.2rem;'
-        f'display:inline-block;margin:0.1rem;padding:0 0.25rem;text-align:center;line-height:1.3">'
-        f"{html.escape(token.replace(' ', '·').replace(chr(10), '↵'))}<br><small>{price:.1f}</small></span>"
-        for token, price in zip(tokens, nats, strict=True)
-    ]
-    return f'<div class="course-surprise"><p>{html.escape(caption)}</p>{"".join(spans)}</div>'
+    spans = ""
+    for token, price in zip(tokens, nats, strict=True):
+        strength = 50 * min(1.0, price / DEAREST)
+        spans += (
+            f'<span style="background:rgb(217 130 43 / {strength:.0f}%);{TOKEN}">'
+            f"{html.escape(visible(token))}<br><small>{price:.1f}</small></span>"
+        )
+    head = f"<p>{html.escape(caption)}</p>"
+    return f'<div class="course-surprise">{head}{spans}</div>'

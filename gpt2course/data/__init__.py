@@ -1,4 +1,7 @@
-"""Data: film reviews, jokes, packing. Start in reviews.py."""
+"""Data: film reviews, jokes, packing. Start in reviews.py.
+
+jokes.py holds the jokes; packing.py turns token ids into rows to train on.
+"""
 
 import lazy_loader
 

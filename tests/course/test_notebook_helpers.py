@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import sys
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import pytest
+import torch
 
-from gpt2course.course import INK, code_of, glue, plots, show, table
+from gpt2course.course import INK, code_of, glue, plots, show, table, visible
 
 mpl.use("Agg")
 
@@ -131,3 +133,41 @@ def test_code_that_has_changed_is_an_error():
         ValueError, match="Sample.no_code has no statement with 'first'"
     ):
         code_of(Sample.no_code, "first")
+
+
+DOLLARS = ["$", " $5", "$x_1$", "$$", "\\$", "$\\frac$"]
+
+
+def test_dollar_signs_are_no_mathematics():
+    title = "It costs $5, not $6"
+    square = torch.eye(len(DOLLARS))
+    fractions = [1 / len(DOLLARS)] * len(DOLLARS)
+    curves = {name: ([0, 1], [0, 1]) for name in DOLLARS}
+    counts = [[1, 0], [0, 1]]
+    for figure in (
+        plots.attention_map(square, DOLLARS, title),
+        plots.next_tokens(DOLLARS, fractions, title),
+        plots.bars(DOLLARS, fractions, title, "price ($a$)"),
+        plots.lines(curves, title, "$a$", "$b$"),
+        plots.confusion(counts, DOLLARS[2:4], title),
+    ):
+        page = html.unescape(show(figure, alt="dollars").data)
+        assert title in page
+        for name in DOLLARS[2:4]:
+            assert f">{visible(name)}<" in page
+
+
+@pytest.mark.parametrize(
+    ("token", "shown"),
+    [
+        (" a\n", "·a↵"),
+        ("\t", "⇥"),
+        ("\x00", "\\u0000"),
+        ("\u200d", "\\u200d"),
+        ("é☕", "é☕"),
+    ],
+)
+def test_every_character_of_a_token_can_be_seen(token, shown):
+    assert visible(token) == shown
+    figure = plots.next_tokens([token], [1.0], "One token")
+    ET.fromstring(show(figure, alt="one bar").data.replace("xlink:", ""))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jupytext
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -480,3 +481,62 @@ def test_chapters_are_imported_when_asked_for() -> None:
     )
     lines = run_python("-c", code).stdout.splitlines()
     assert (lines[0], lines[-1]) == ("False", "True False")
+
+
+def softmax(scores):
+    return scores.softmax(-1)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("sampling-temperature", lambda p, t: (p.double().log() / t).softmax(-1)),
+        ("sampling-temperature", lambda p, t: softmax(p.log() / t).numpy()),
+        ("sampling-temperature", lambda p, t: softmax(p.log() / t).tolist()),
+        ("attention-softmax", lambda scores: softmax(scores.double())),
+        ("attention-softmax", lambda scores: softmax(scores).numpy().astype("float64")),
+        ("attention-softmax", lambda scores: softmax(scores).tolist()),
+        ("attention-mask", lambda T, S: np.tri(T, S, S - T, dtype=bool)),
+        ("attention-mask", lambda T, S: np.tri(T, S, S - T, dtype=bool).tolist()),
+        ("generation-positions", lambda mask: (mask.numpy().cumsum(1) - 1).clip(0)),
+        (
+            "attention-heads",
+            (
+                lambda x, H: list(x.view(2, 3, H, -1).transpose(1, 2)),
+                lambda x: x.transpose(1, 2).flatten(2).numpy(),
+            ),
+        ),
+    ],
+)
+def test_a_right_answer_is_right_in_other_types_too(name, answer):
+    require(name, answer)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "says"),
+    [
+        (
+            "sampling-temperature",
+            lambda p, t: (p.double() / t).softmax(-1),
+            "logarithm",
+        ),
+        ("attention-softmax", lambda scores: scores.double(), "add up to 1"),
+        ("attention-mask", lambda T, S: np.tri(T, S, S - T), "booleans"),
+        ("attention-softmax", lambda scores: [[1.0], [1.0, 2.0]], "could not use"),
+    ],
+)
+def test_a_wrong_answer_is_wrong_in_other_types_too(name, answer, says, capsys):
+    assert not check(name, answer)
+    assert says in capsys.readouterr().out
+
+
+def test_a_token_of_probability_0_is_never_drawn(capsys):
+    def takes_the_last(p, u):
+        return min(int((p.cumsum(0) <= u).sum()), len(p) - 1)
+
+    def takes_the_last_that_can_be_drawn(p, u):
+        return min(int((p.cumsum(0) <= u).sum()), int(p.nonzero().max()))
+
+    assert not check("sampling-draw", takes_the_last)
+    assert "above 0 takes the rest" in capsys.readouterr().out
+    require("sampling-draw", takes_the_last_that_can_be_drawn)

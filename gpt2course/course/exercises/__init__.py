@@ -1,44 +1,69 @@
-"""Checks for the exercises of the book. Each says what is wrong with an answer, not only that it is.
+"""Checks for the exercises of the book: each says what is wrong with an answer.
 
-The checks of a chapter live in the module of its name and are imported when one of them is first asked for.
+The checks of a chapter live in the module of its name and are imported when one of them
+is first asked for.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import linecache
 import pkgutil
 import sysconfig
 import traceback
+import types
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from gpt2course.settings import unknown
 
 Checker = Callable[[object], str]
 _checkers: dict[str, Checker] = {}
+_read_lists_as_tensors: set[str] = set()
 
-NOTHING_YET = "there is nothing here yet. Put your own code in place of the dots, and return the result"
+NOTHING_YET = (
+    "there is nothing here yet. Put your own code in place of the dots, and return the "
+    "result"
+)
+
+
+# what a learner writes with def or lambda, or takes from a library
+FUNCTIONS = (
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    functools.partial,
+)
 
 
 class NotYet(Exception):
-    """An answer that is not right yet. The message says why, so that the learner knows what to look at."""
+    """An answer that is not right yet.
+
+    The message says why, so that the learner knows what to look at.
+    """
 
 
 class Verdict(int):
-    """1 or 0. A notebook shows nothing for it, because the message has been printed already."""
+    """1 or 0, for which a notebook shows nothing: the message is printed already."""
 
     def _ipython_display_(self) -> None:
         pass
 
 
-def checker(name: str) -> Callable[[Checker], Checker]:
-    """Register a check. It takes the answer; it raises NotYet, or returns what a right answer shows (a sentence).
+def checker(name: str, *, tensors: bool = False) -> Callable[[Checker], Checker]:
+    """Register a check.
+
+    It takes the answer; it raises NotYet, or returns what a right answer shows, in a
+    sentence.
 
     Args:
-        name: chapter, dash, exercise: "attention-mask" belongs to attention.py and to the label ex-attention-mask.
+        name: chapter, dash, exercise: "attention-mask" belongs to attention.py and to
+            the label ex-attention-mask.
+        tensors: whether a list in the answer means a tensor.
 
     Raises:
         ValueError: another check has this name.
@@ -51,16 +76,21 @@ def checker(name: str) -> Callable[[Checker], Checker]:
             function.__qualname__,
         ):
             raise ValueError(
-                f"two checks are named {name!r}: {taken.__qualname__} and {function.__qualname__}"
+                f"two checks are named {name!r}: {taken.__qualname__} and "
+                f"{function.__qualname__}"
             )
         _checkers[name] = function
+        if tensors:
+            _read_lists_as_tensors.add(name)
         return function
 
     return register
 
 
 def check(name: str, answer: object) -> Verdict:
-    """Print whether an answer is right, and why. A wrong answer never raises, whatever its code does.
+    """Print whether an answer is right, and why.
+
+    A wrong answer never raises, whatever its code does.
 
     Args:
         name: of the exercise, as the page gives it.
@@ -78,7 +108,7 @@ def check(name: str, answer: object) -> Verdict:
 
 
 def require(name: str, answer: object) -> None:
-    """For grading: nothing if the answer is right, else an AssertionError with the message of `check`."""
+    """For grading: an AssertionError with the message of `check` for a wrong answer."""
     right, message = _judge(name, answer)
     if not right:
         raise AssertionError(f"{name}: {message}")
@@ -99,16 +129,51 @@ def _judge(name: str, answer: object) -> tuple[bool, str]:
     function = _find(name)
     if answer is None:
         return False, NOTHING_YET
+    answer = _as_checked(answer, name in _read_lists_as_tensors)
     try:
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # a check must not change the random numbers of later cells
+        # a check must not change the random numbers of later cells
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return True, function(answer)
     except NotYet as problem:
         return False, str(problem)
     except (Exception, SystemExit) as error:
         return False, _explain(error, function)
+
+
+def _as_checked(answer: object, lists: bool) -> object:
+    """An answer in the types that checks compare with.
+
+    What is right in float64 or as a numpy array is right: arrays become tensors, and
+    float64 tensors float32. Functions are wrapped, so that this goes for what they
+    return.
+
+    Args:
+        answer: a value, a function, or a tuple of them.
+        lists: whether a list of numbers or of tensors becomes a tensor too.
+    """
+    if isinstance(answer, FUNCTIONS):
+
+        @functools.wraps(answer)
+        def wrapped(*args: object, **kwargs: object) -> object:
+            return _as_checked(answer(*args, **kwargs), lists)
+
+        return wrapped
+    if type(answer) is tuple:
+        return tuple(_as_checked(part, lists) for part in answer)
+    if lists and isinstance(answer, list):
+        try:
+            if answer and all(isinstance(part, torch.Tensor) for part in answer):
+                answer = torch.stack(answer)
+            else:
+                answer = torch.as_tensor(np.array(answer))
+        except (TypeError, ValueError, RuntimeError):
+            return answer  # no table of numbers; the check says what is wrong
+    if isinstance(answer, np.ndarray) and answer.dtype.kind in "fiub":
+        answer = torch.as_tensor(answer)
+    if isinstance(answer, torch.Tensor) and answer.dtype == torch.float64:
+        answer = answer.float()
+    return answer
 
 
 def _find(name: str) -> Checker:
@@ -121,7 +186,7 @@ def _find(name: str) -> Checker:
 
 
 def _explain(error: BaseException, function: Checker) -> str:
-    """Say whether the learner's own lines failed, or the check could not use what they returned."""
+    """Whether the learner's own lines failed, or the check could not use the result."""
     what = f"{type(error).__name__}: {error}".rstrip(": ")
     not_theirs = (
         str(Path(__file__).parents[2]),
@@ -139,4 +204,7 @@ def _explain(error: BaseException, function: Checker) -> str:
             )
     if "NoneType" in what:
         return NOTHING_YET
-    return f"the check could not use your answer ({what}). Is it of the kind that the exercise asks for?"
+    return (
+        f"the check could not use your answer ({what}). Is it of the kind that the "
+        "exercise asks for?"
+    )

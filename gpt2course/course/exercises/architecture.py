@@ -11,7 +11,7 @@ from gpt2course.course.exercises import NotYet, checker
 from gpt2course.model import GPT2
 
 
-@checker("architecture-layernorm")
+@checker("architecture-layernorm", tensors=True)
 def layer_norm(f) -> str:
     torch.manual_seed(0)
     x, weight, bias = 3 + 2 * torch.randn(2, 3, 6), torch.randn(6), torch.randn(6)
@@ -25,18 +25,21 @@ def layer_norm(f) -> str:
     ) * weight + bias
     if torch.allclose(got, bessel, atol=1e-5):
         raise NotYet(
-            "nearly: torch's var divides by n - 1; a layer norm divides by n (unbiased=False)"
+            "nearly: torch's var divides by n - 1; a layer norm divides by n "
+            "(unbiased=False)"
         )
     if torch.allclose(got, F.layer_norm(x, (6,)), atol=1e-5):
         raise NotYet("the normalisation is right; weight and bias are missing")
     if not torch.allclose(got, right, atol=1e-5):
         raise NotYet(
-            "the numbers differ: mean and variance are taken over the last dimension, for each token alone"
+            "the numbers differ: mean and variance are taken over the last dimension, "
+            "for each token alone"
         )
     constant = f(torch.ones(1, 6), torch.ones(6), torch.zeros(6))
     if not torch.isfinite(constant).all():
         raise NotYet(
-            "for a constant vector the variance is 0 and yours divides by it: eps belongs under the root"
+            "for a constant vector the variance is 0 and yours divides by it: eps "
+            "belongs under the root"
         )
     return "Each token is measured by itself, whatever the batch."
 
@@ -55,16 +58,18 @@ def count(f) -> str:
         got = f(config.vocab_size, config.n_positions, config.n_embd, config.n_layer)
         if got == right + config.vocab_size * config.n_embd:
             raise NotYet(
-                "you counted the head; it is the embedding table again and costs nothing"
+                "you counted the head; it is the embedding table again and costs "
+                "nothing"
             )
         if got != right:
             raise NotYet(
-                f"for {name} it should be {right:,}; yours is {got:,} (off by {got - right:+,})"
+                f"for {name} it should be {right:,}; yours is {got:,} (off by "
+                f"{got - right:+,})"
             )
     return "124,439,808 for gpt2: the number that Hugging Face reports too."
 
 
-@checker("architecture-postnorm")
+@checker("architecture-postnorm", tensors=True)
 def postnorm(f) -> str:
     torch.manual_seed(0)
     x, a, m = torch.randn(2, 3, 8), torch.nn.Linear(8, 8), torch.nn.Linear(8, 8)
@@ -78,7 +83,8 @@ def postnorm(f) -> str:
         z = x + a(n1(x))
         if torch.allclose(got, z + m(n2(z)), atol=1e-5):
             raise NotYet(
-                "this is GPT-2's block: the norm reads a copy; in GPT-1 it comes after the addition"
+                "this is GPT-2's block: the norm reads a copy; in GPT-1 it comes after "
+                "the addition"
             )
         if torch.allclose(got, n2(y + m(x)), atol=1e-5):
             raise NotYet(
@@ -115,10 +121,12 @@ def translate(f) -> str:
             raise NotYet(f"{name!r} became {new!r}, which our model does not have")
         if got.shape != right[new].shape:
             raise NotYet(
-                f"{name!r} has shape {tuple(got.shape)} and should have {tuple(right[new].shape)}: Conv1D?"
+                f"{name!r} has shape {tuple(got.shape)} and should have "
+                f"{tuple(right[new].shape)}: Conv1D?"
             )
         if not torch.equal(got, right[new]):
             raise NotYet(
-                f"{name!r} has the right shape and the wrong numbers: square matrices need the transpose too"
+                f"{name!r} has the right shape and the wrong numbers: square matrices "
+                "need the transpose too"
             )
     return "Every tensor is in its place, the square one included."

@@ -8,13 +8,14 @@ from gpt2course.course.exercises import NotYet, checker
 from gpt2course.model import attention, causal_mask
 
 
-@checker("attention-mask")
+@checker("attention-mask", tensors=True)
 def mask(f) -> str:
     for T, S in ((4, 4), (1, 5), (2, 6)):
         got, right = f(T, S), causal_mask(T, S)
         if got is None:
             raise NotYet(
-                "your function returns nothing yet; put your own code in place of the dots"
+                "your function returns nothing yet; put your own code in place of the "
+                "dots"
             )
         if not isinstance(got, torch.Tensor) or got.shape != right.shape:
             shape = tuple(getattr(got, "shape", ()))
@@ -29,7 +30,8 @@ def mask(f) -> str:
             )
         if not got.any(dim=-1).all():
             raise NotYet(
-                f"for T={T}, S={S} some token may look at nothing; each may look at itself at least"
+                f"for T={T}, S={S} some token may look at nothing; each may look at "
+                "itself at least"
             )
         if T == S and torch.equal(got, right.tril(-1)):
             raise NotYet(
@@ -37,16 +39,20 @@ def mask(f) -> str:
             )
         if T != S and torch.equal(got, torch.ones(T, S, dtype=torch.bool).tril()):
             raise NotYet(
-                f"for T={T}, S={S} the queries are the last {T} tokens, so query 0 stands at position {S - T}"
+                f"for T={T}, S={S} the queries are the last {T} tokens, so query 0 "
+                f"stands at position {S - T}"
             )
         if not torch.equal(got, right):
             raise NotYet(
                 f"for T={T}, S={S} it should be\n{right.int()}\nyours is\n{got.int()}"
             )
-    return "The diagonal starts at S - T, so the mask also works after a part was read before."
+    return (
+        "The diagonal starts at S - T, so the mask also works after a part was read "
+        "before."
+    )
 
 
-@checker("attention-softmax")
+@checker("attention-softmax", tensors=True)
 def softmax(f) -> str:
     torch.manual_seed(0)
     scores = torch.randn(2, 3, 5)
@@ -57,7 +63,8 @@ def softmax(f) -> str:
         )
     if not torch.allclose(got.sum(-1), torch.ones(2, 3), atol=1e-5):
         raise NotYet(
-            "the weights of each row (last dimension) must add up to 1; did you sum over another dimension?"
+            "the weights of each row (last dimension) must add up to 1; did you sum "
+            "over another dimension?"
         )
     if not torch.allclose(got, scores.softmax(-1), atol=1e-5):
         raise NotYet(
@@ -66,15 +73,19 @@ def softmax(f) -> str:
     large = f(torch.tensor([[1000.0, 999.0, -1000.0]]))
     if not torch.isfinite(large).all():
         raise NotYet(
-            "for scores near 1000 the result is not finite: subtract the largest score of the row first"
+            "for scores near 1000 the result is not finite: subtract the largest score "
+            "of the row first"
         )
     masked = f(torch.tensor([[0.0, float("-inf")]]))
     if not torch.allclose(masked, torch.tensor([[1.0, 0.0]])):
         raise NotYet("a score of -inf must get the weight 0")
-    return "Subtracting the maximum changes nothing in the result, and everything in the arithmetic."
+    return (
+        "Subtracting the maximum changes nothing in the result, and everything in the "
+        "arithmetic."
+    )
 
 
-@checker("attention-formula")
+@checker("attention-formula", tensors=True)
 def formula(f) -> str:
     torch.manual_seed(0)
     q, k, v = (torch.randn(2, 3, 5, 4) for _ in range(3))
@@ -93,7 +104,8 @@ def formula(f) -> str:
         )
     if torch.allclose(got, unmasked, atol=1e-5):
         raise NotYet(
-            "your scaling is right, but tokens look into the future: mask the scores before the softmax"
+            "your scaling is right, but tokens look into the future: mask the scores "
+            "before the softmax"
         )
     if (
         not torch.allclose(got.sum(-2)[..., 0], right.sum(-2)[..., 0], atol=1e-5)
@@ -104,12 +116,13 @@ def formula(f) -> str:
         )
     if not torch.allclose(got, right, atol=1e-5):
         raise NotYet(
-            "the shape is right and the numbers are not; compare scores, mask, softmax, mix one by one"
+            "the shape is right and the numbers are not; compare scores, mask, "
+            "softmax, mix one by one"
         )
     return "The same numbers as the fused kernel, from four lines."
 
 
-@checker("attention-heads")
+@checker("attention-heads", tensors=True)
 def heads(functions) -> str:
     split, join = functions
     x = torch.arange(2 * 3 * 8).view(2, 3, 8)
@@ -118,18 +131,21 @@ def heads(functions) -> str:
         raise NotYet("split returns nothing yet")
     if got.shape != right.shape:
         raise NotYet(
-            f"split must turn (2, 3, 8) into (2, 4, 3, 2) for four heads; yours gives {tuple(got.shape)}"
+            "split must turn (2, 3, 8) into (2, 4, 3, 2) for four heads; yours gives "
+            f"{tuple(got.shape)}"
         )
     if torch.equal(got, x.view(2, 4, 3, 2)):
         raise NotYet(
-            "a bare view to (B, H, T, D) mixes tokens and heads: cut first, then swap two dimensions"
+            "a bare view to (B, H, T, D) mixes tokens and heads: cut first, then swap "
+            "two dimensions"
         )
     if not torch.equal(got, right):
         raise NotYet("head 0 of token 0 should hold the first two numbers of token 0")
     back = join(right)
     if back is None or back.shape != x.shape or not torch.equal(back, x):
         raise NotYet(
-            "join must undo split exactly: swap the dimensions back, then flatten the last two"
+            "join must undo split exactly: swap the dimensions back, then flatten the "
+            "last two"
         )
     return "What one head sees of a token lies together, and join undoes split."
 
@@ -152,7 +168,8 @@ def causal(is_causal) -> str:
 
     if is_causal(honest) is not True:
         raise NotYet(
-            "a running mean of the past is causal; you say that it is not (or did not return True)"
+            "a running mean of the past is causal; you say that it is not (or did not "
+            "return True)"
         )
     for f, what in (
         (everything, "a mean over all tokens"),
@@ -161,6 +178,7 @@ def causal(is_causal) -> str:
     ):
         if is_causal(f) is not False:
             raise NotYet(
-                f"a function that adds {what} to each token looks ahead; you did not notice"
+                f"a function that adds {what} to each token looks ahead; you did not "
+                "notice"
             )
     return "It is the test that this course's own model has to pass."

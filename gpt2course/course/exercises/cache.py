@@ -17,7 +17,8 @@ def size(f) -> str:
         raise NotYet("this is half of it: both keys and values are kept")
     if got != right:
         raise NotYet(
-            f"for gpt2, 1,024 tokens, one text and 16 bits it should be {right:,} bytes; yours is {got:,}"
+            f"for gpt2, 1,024 tokens, one text and 16 bits it should be {right:,} "
+            f"bytes; yours is {got:,}"
         )
     if f(12, 768, 1024, 3, 2) != 3 * right or f(12, 768, 1024, 1, 4) != 2 * right:
         raise NotYet(
@@ -38,9 +39,13 @@ def work(f) -> str:
         if got != right:
             how = "with" if cached else "without"
             raise NotYet(
-                f"a prompt of {prompt} and {new} new tokens, {how} a cache, are {right} tokens; yours is {got}"
+                f"a prompt of {prompt} and {new} new tokens, {how} a cache, are "
+                f"{right} tokens; yours is {got}"
             )
-    return f"For 1,000 new tokens after 10 it is {f(10, 1000, False):,} against {f(10, 1000, True):,}."
+    return (
+        f"For 1,000 new tokens after 10 it is {f(10, 1000, False):,} against "
+        f"{f(10, 1000, True):,}."
+    )
 
 
 @checker("cache-simple")
@@ -58,17 +63,23 @@ def simple(kind) -> str:
     both = cache.update(0, k[:, :, 2:], v[:, :, 2:])
     if tuple(both[0].shape) != (1, 3, 5, 4):
         raise NotYet(
-            f"after 2 and 3 tokens the keys should be (1, 3, 5, 4); yours are {tuple(both[0].shape)}: which dimension?"
+            "after 2 and 3 tokens the keys should be (1, 3, 5, 4); yours are "
+            f"{tuple(both[0].shape)}: which dimension?"
         )
     if not torch.equal(both[0], k) or not torch.equal(both[1], v):
         raise NotYet(
-            "old tokens come first, new ones behind them; keys and values are not to be mixed up"
+            "old tokens come first, new ones behind them; keys and values are not to "
+            "be mixed up"
         )
     if kind().update(0, k, v)[0].size(2) != 5:
         raise NotYet(
-            "a new cache still holds what an older one was given: make the storage in __init__"
+            "a new cache still holds what an older one was given: make the storage in "
+            "__init__"
         )
-    return "transformers' DynamicCache does just this. Each step copies everything, which the course's own cache avoids."
+    return (
+        "transformers' DynamicCache does just this. Each step copies everything, which "
+        "the course's own cache avoids."
+    )
 
 
 @checker("cache-loop")
@@ -87,7 +98,8 @@ def loop(f) -> str:
         raise NotYet(f"eight greedy tokens are {right}; yours are {got}")
     if read[:1] != [3] or any(n != 1 for n in read[1:]):
         raise NotYet(
-            f"right ids, but the model read {read} tokens in its steps; it should be 3 first and then 1 each time"
+            f"right ids, but the model read {read} tokens in its steps; it should be 3 "
+            "first and then 1 each time"
         )
     return "Three tokens in the first step, one in each after it."
 
@@ -97,7 +109,8 @@ def ceiling(f) -> str:
     got = f(1_000_000_000, 4, 50, 1)
     if abs(got - 12.5) > 1e-6:
         raise NotYet(
-            f"a billion weights of four bytes are 4 GB; at 50 GB/s that is 12.5 tokens a second, yours is {got}"
+            "a billion weights of four bytes are 4 GB; at 50 GB/s that is 12.5 tokens "
+            f"a second, yours is {got}"
         )
     if abs(f(1_000_000_000, 2, 50, 1) - 25) > 1e-6:
         raise NotYet("half the bytes, twice the tokens")

@@ -14,7 +14,8 @@ def bigram(f) -> str:
     got = f(words, "a")
     if not isinstance(got, dict):
         raise NotYet(
-            f"return a dictionary from word to probability; yours is a {type(got).__name__}"
+            "return a dictionary from word to probability; yours is a "
+            f"{type(got).__name__}"
         )
     if got == {"b": 2, "c": 1}:
         raise NotYet("these are counts; divide each by their sum")
@@ -22,7 +23,8 @@ def bigram(f) -> str:
     if {word: p for word, p in got.items() if p} != right:
         if any(abs(p - 2 / 7) < 1e-9 for p in got.values()):
             raise NotYet(
-                "you divide by all words; only what follows the word counts, here three words"
+                "you divide by all words; only what follows the word counts, here "
+                "three words"
             )
         raise NotYet(
             f"in {' '.join(words)!r}, after 'a' it should be {right}; yours is {got}"
@@ -30,7 +32,8 @@ def bigram(f) -> str:
     last = f(["a", "b", "a", "b"], "b")
     if abs(sum(last.values()) - 1) > 1e-9:
         raise NotYet(
-            "the last word is followed by nothing: count the pairs, not the occurrences of the word"
+            "the last word is followed by nothing: count the pairs, not the "
+            "occurrences of the word"
         )
     return "A row of the table adds up to 1, whatever the word."
 
@@ -44,21 +47,24 @@ def perplexity(f) -> str:
         )
     if abs(got - 256) < 1e-3:
         raise NotYet(
-            "take the mean loss per token, not the sum, or the perplexity grows with the length of the text"
+            "take the mean loss per token, not the sum, or the perplexity grows with "
+            "the length of the text"
         )
     if abs(got - 4) > 1e-6:
         raise NotYet(f"with 1/4 for every token the perplexity is 4; yours is {got}")
     got = f([1.0, 1 / 9])
     if abs(got - 5) < 1e-6:
         raise NotYet(
-            "you average the numbers of choices; average the logarithms, and take the exponential at the end"
+            "you average the numbers of choices; average the logarithms, and take the "
+            "exponential at the end"
         )
     if abs(got - 3) > 1e-6:
         raise NotYet(f"for the probabilities 1 and 1/9 it is 3; yours is {got}")
     long = f([0.01] * 300)
     if not math.isfinite(long) or abs(long - 100) > 1e-3:
         raise NotYet(
-            "the product of 300 probabilities of 0.01 is 0 in a computer; add logarithms instead"
+            "the product of 300 probabilities of 0.01 is 0 in a computer; add "
+            "logarithms instead"
         )
     return "The perplexity is 1 divided by the geometric mean of the probabilities."
 
@@ -98,17 +104,20 @@ def smooth(f) -> str:
         raise NotYet("this is the plain count; nothing was added")
     if abs(got - (3 + 50) / (10 + 50)) < 1e-9:
         raise NotYet(
-            "the added sightings are spread over all tokens; this one gets its part of them"
+            "the added sightings are spread over all tokens; this one gets its part of "
+            "them"
         )
     if abs(got - (3 + 50 * 0.01) / 10) < 1e-9:
         raise NotYet(
-            "the added sightings count as sightings of the context, too: the result does not add up to 1"
+            "the added sightings count as sightings of the context, too: the result "
+            "does not add up to 1"
         )
     if abs(got - right) > 1e-9:
         raise NotYet(f"for 3 of 10, 0.01 and 50 it is {right:.4f}; yours is {got}")
     if abs((got := float(f(0, 0, 0.25, 50))) - 0.25) > 1e-9:
         raise NotYet(
-            f"a context that was never seen takes the shorter model's 0.25; yours is {got}"
+            "a context that was never seen takes the shorter model's 0.25; yours is "
+            f"{got}"
         )
     return "The more often a context was seen, the less the shorter model has to say."
 
@@ -121,12 +130,14 @@ def bits(f) -> str:
         raise NotYet("this is in nats per character; a nat is 1 / ln 2 bits")
     if abs(got - 4.0 / math.log(2)) < 1e-9:
         raise NotYet(
-            "this is in bits per token; multiply by the tokens, divide by the characters"
+            "this is in bits per token; multiply by the tokens, divide by the "
+            "characters"
         )
     if abs(got - 4.0 * math.log(2) * 250 / 1000) < 1e-9:
         raise NotYet("you multiply by ln 2; a nat is more than a bit, so divide by it")
     if abs(got - right) > 1e-9:
         raise NotYet(
-            f"for 4 nats per token, 250 tokens and 1,000 characters it is {right:.4f}; yours is {got}"
+            f"for 4 nats per token, 250 tokens and 1,000 characters it is {right:.4f}; "
+            f"yours is {got}"
         )
     return "In this unit models with different tokens can be compared."

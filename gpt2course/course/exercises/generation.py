@@ -15,9 +15,8 @@ def _theirs():
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = checkpoint_folder()
-    return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32
-    ), AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return model, AutoTokenizer.from_pretrained(folder)
 
 
 @checker("generation-new")
@@ -31,7 +30,8 @@ def new(f) -> str:
         raise NotYet(f"return a string; yours is {type(got).__name__}")
     if got.startswith(prompt):
         raise NotYet(
-            "the prompt is still there: generate returns it too; cut it off before decoding"
+            "the prompt is still there: generate returns it too; cut it off before "
+            "decoding"
         )
     if "<|endoftext|>" in got:
         raise NotYet(
@@ -46,14 +46,15 @@ def new(f) -> str:
     return "Cut as ids, so no space is lost."
 
 
-@checker("generation-pad")
+@checker("generation-pad", tensors=True)
 def pad(f) -> str:
     ids, mask = f([[5, 6, 7], [8], [0, 9]], 0)
     if ids is None or mask is None:
         raise NotYet("return two tensors: the ids and the attention mask")
     if tuple(ids.shape) != (3, 3) or tuple(mask.shape) != (3, 3):
         raise NotYet(
-            f"both must have the shape (3, 3); yours are {tuple(ids.shape)} and {tuple(mask.shape)}"
+            f"both must have the shape (3, 3); yours are {tuple(ids.shape)} and "
+            f"{tuple(mask.shape)}"
         )
     if ids.tolist()[1] == [8, 0, 0]:
         raise NotYet(
@@ -61,20 +62,26 @@ def pad(f) -> str:
         )
     if ids.tolist() != [[5, 6, 7], [0, 0, 8], [0, 0, 9]]:
         raise NotYet(
-            f"the ids should be [[5, 6, 7], [0, 0, 8], [0, 0, 9]]; yours are {ids.tolist()}"
+            "the ids should be [[5, 6, 7], [0, 0, 8], [0, 0, 9]]; yours are "
+            f"{ids.tolist()}"
         )
     if mask.tolist()[2] == [0, 0, 1]:
         raise NotYet(
-            "the prompt [0, 9] really holds a 0: count the length, do not look for the pad id"
+            "the prompt [0, 9] really holds a 0: count the length, do not look for the "
+            "pad id"
         )
     if mask.int().tolist() != [[1, 1, 1], [0, 0, 1], [0, 1, 1]]:
         raise NotYet(
-            f"the mask should be [[1, 1, 1], [0, 0, 1], [0, 1, 1]]; yours is {mask.tolist()}"
+            "the mask should be [[1, 1, 1], [0, 0, 1], [0, 1, 1]]; yours is "
+            f"{mask.tolist()}"
         )
-    return "GPT-2's pad is <|endoftext|>, which may well stand in a prompt: only the mask knows."
+    return (
+        "GPT-2's pad is <|endoftext|>, which may well stand in a prompt: only the mask "
+        "knows."
+    )
 
 
-@checker("generation-positions")
+@checker("generation-positions", tensors=True)
 def positions(f) -> str:
     got = f(torch.tensor([[1, 1, 1, 1], [0, 0, 1, 1]]))
     if tuple(got.shape) != (2, 4):
@@ -97,28 +104,26 @@ def logprob(f) -> str:
     torch.manual_seed(0)
     logits = [torch.randn(1, 5) for _ in range(3)]
     result = SimpleNamespace(sequences=torch.tensor([[4, 4, 1, 3, 0]]), logits=logits)
-    right = sum(
-        step[0].log_softmax(-1)[i].item()
-        for step, i in zip(logits, (1, 3, 0), strict=True)
-    )
+    new = (1, 3, 0)
+    right = 0.0
+    sum_of_logits = 0.0
+    for step, i in zip(logits, new, strict=True):
+        right += step[0].log_softmax(-1)[i].item()
+        sum_of_logits += step[0, i].item()
     got = float(f(result, 2))
-    if (
-        abs(
-            got
-            - sum(step[0, i].item() for step, i in zip(logits, (1, 3, 0), strict=True))
-        )
-        < 1e-5
-    ):
+    if abs(got - sum_of_logits) < 1e-5:
         raise NotYet("these are logits, not log-probabilities: apply log_softmax first")
     if abs(got - right / 3) < 1e-5:
         raise NotYet(
-            "this is the mean over the tokens; add up, since the probability of a text is a product"
+            "this is the mean over the tokens; add up, since the probability of a text "
+            "is a product"
         )
     if abs(got + right) < 1e-5:
         raise NotYet("a log-probability is negative")
     if abs(got - right) > 1e-4:
         raise NotYet(
-            f"it should be {right:.4f}; yours is {got:.4f}. Does step i belong to new token i?"
+            f"it should be {right:.4f}; yours is {got:.4f}. Does step i belong to new "
+            "token i?"
         )
     return "The logarithm of a product is a sum of logarithms."
 
@@ -126,10 +131,8 @@ def logprob(f) -> str:
 @checker("generation-seed")
 def seed(f) -> str:
     model, tokenizer = _theirs()
-    one, other = (
-        f(model, tokenizer, "This movie was", [1, 2, 3]),
-        f(model, tokenizer, "This movie was", [3, 1]),
-    )
+    one = f(model, tokenizer, "This movie was", [1, 2, 3])
+    other = f(model, tokenizer, "This movie was", [3, 1])
     if len(one) != 3 or len(other) != 2:
         raise NotYet("return one text for each seed")
     if len(set(one)) == 1:
@@ -138,6 +141,7 @@ def seed(f) -> str:
         )
     if one[2] != other[0] or one[0] != other[1]:
         raise NotYet(
-            "seed 3 gives another text when it comes first: set the seed before each text"
+            "seed 3 gives another text when it comes first: set the seed before each "
+            "text"
         )
     return "A text that somebody can get again is worth more than one that nobody can."

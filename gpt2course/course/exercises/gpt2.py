@@ -17,11 +17,13 @@ def needed(f) -> str:
         got = f(p, share)
         if got != right:
             raise NotYet(
-                f"probabilities {shares} and a share of {share}: it takes {right}; yours is {got}"
+                f"probabilities {shares} and a share of {share}: it takes {right}; "
+                f"yours is {got}"
             )
     if f(torch.full((3,), 1 / 3), 1.0) > 3:
         raise NotYet(
-            "three tokens cannot take more than three: the sum may end at 0.9999999 by rounding"
+            "three tokens cannot take more than three: the sum may end at 0.9999999 by "
+            "rounding"
         )
     return "The same count is behind top-p sampling."
 
@@ -39,7 +41,10 @@ def memory(f) -> str:
         raise NotYet(
             "for gpt2 in 16 bits it should be 0.2489 GB; a GB here is 10**9 bytes"
         )
-    return "Training needs several times as much: gradients and the optimizer's memory come on top."
+    return (
+        "Training needs several times as much: gradients and the optimizer's memory "
+        "come on top."
+    )
 
 
 @checker("gpt2-write")
@@ -63,6 +68,10 @@ def write(f) -> str:
         raise NotYet("the list that was passed in has changed: work on a copy")
     if got != right:
         raise NotYet(
-            f"expected {right}, yours {got}: is every new id appended before you ask again, and the last row used?"
+            f"expected {right}, yours {got}: is every new id appended before you ask "
+            "again, and the last row used?"
         )
-    return "This loop reads the whole text again for every token. The package's generate does not: it keeps a cache."
+    return (
+        "This loop reads the whole text again for every token. The package's generate "
+        "does not: it keeps a cache."
+    )

@@ -37,7 +37,8 @@ def rank(f) -> str:
             )
         if got != right:
             raise NotYet(
-                f"for logits {logits.tolist()}, token {token} has rank {right}; yours is {got}"
+                f"for logits {logits.tolist()}, token {token} has rank {right}; yours "
+                f"is {got}"
             )
     return "A good model gives most tokens of a real text a small rank."
 
@@ -60,7 +61,8 @@ def loop(f) -> str:
         raise NotYet("the end-of-text token itself belongs to what was written")
     if got != right:
         raise NotYet(
-            f"with {eos} as the end of text it should stop after it: {right}; yours are {got}"
+            f"with {eos} as the end of text it should stop after it: {right}; yours "
+            f"are {got}"
         )
     try:
         full = list(f(model, [1] * 13, 50, -1))
@@ -90,7 +92,10 @@ def circle(f) -> str:
         got = f(ids)
         if got != right:
             raise NotYet(f"for {ids} it should be {right}; yours is {got}")
-    return "Some programs stop generating when they find a circle. Others lower the probability of what was there."
+    return (
+        "Some programs stop generating when they find a circle. Others lower the "
+        "probability of what was there."
+    )
 
 
 @checker("greedy-stop")
@@ -104,13 +109,15 @@ def stop(f) -> str:
         got = f(iter(pieces), string)
         if got != right:
             raise NotYet(
-                f"for the pieces {pieces} and the stop string {string!r} it should be {right!r}; yours is {got!r}"
+                f"for the pieces {pieces} and the stop string {string!r} it should be "
+                f"{right!r}; yours is {got!r}"
             )
     pieces = itertools.chain(["enough", "!"], itertools.repeat("more"))
     limited = itertools.islice(pieces, 10_000)
     if f(limited, "!") != "enough" or next(limited, None) is None:
         raise NotYet(
-            "stop asking for pieces as soon as the stop string is there: a model would go on computing"
+            "stop asking for pieces as soon as the stop string is there: a model would "
+            "continue computing"
         )
     return "It works whatever way the tokenizer cuts the stop string."
 

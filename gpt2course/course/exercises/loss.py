@@ -16,7 +16,8 @@ def count(f) -> str:
     got = int(f(labels.clone()))
     if got == 4:
         raise NotYet(
-            "you count all labels that are not -100; the first of each row is never predicted"
+            "you count all labels that are not -100; the first of each row is never "
+            "predicted"
         )
     if got == 6:
         raise NotYet("you count padding too; a label of -100 does not count")
@@ -41,7 +42,8 @@ def logits(f) -> str:
         raise NotYet("this is in bits; in nats it is the natural logarithm")
     if abs(got + scores[torch.arange(6), targets].mean().item()) < 1e-4:
         raise NotYet(
-            "you took the logits for logarithms of probabilities; they have to be normalised first"
+            "you took the logits for logarithms of probabilities; they have to be "
+            "normalised first"
         )
     if abs(got - right) > 1e-4:
         raise NotYet(
@@ -50,16 +52,18 @@ def logits(f) -> str:
     got = float(f(torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([0, 0])))
     if not math.isfinite(got):
         raise NotYet(
-            f"a logit of 1000 gives {got}: exp(1000) is infinite. logsumexp or log_softmax avoid it"
+            f"a logit of 1000 gives {got}: exp(1000) is infinite. logsumexp or "
+            "log_softmax avoid it"
         )
     if abs(got - 500) > 1e-2:
         raise NotYet(
-            f"one certain hit and one miss by 1000 cost 500 nats on average; yours is {got}"
+            "one certain hit and one miss by 1000 cost 500 nats on average; yours is "
+            f"{got}"
         )
     return "torch.nn.functional.cross_entropy does the same."
 
 
-@checker("loss-labels")
+@checker("loss-labels", tensors=True)
 def labels(f) -> str:
     ids = torch.tensor(
         [[5, 7, 9, 9], [4, 9, 9, 9], [9, 6, 8, 9]]
@@ -72,16 +76,19 @@ def labels(f) -> str:
         )
     if got.shape != ids.shape:
         raise NotYet(
-            f"labels have the shape of the ids, {tuple(ids.shape)}; yours {tuple(got.shape)}"
+            f"labels have the shape of the ids, {tuple(ids.shape)}; yours "
+            f"{tuple(got.shape)}"
         )
     right = torch.tensor([[5, 7, 9, -100], [4, 9, -100, -100], [9, 6, 8, 9]])
     if torch.equal(got, torch.where(ids == 9, -100, ids)):
         raise NotYet(
-            "you mask by id, and so the real ends are gone; mask by position: what lies behind the length"
+            "you mask by id, and so the real ends are gone; mask by position: what "
+            "lies behind the length"
         )
     if bool((got[0] == -100).sum() > 1):
         raise NotYet(
-            "a text of 3 tokens keeps 3 labels, its end among them; you mask one too many"
+            "a text of 3 tokens keeps 3 labels, its end among them; you mask one too "
+            "many"
         )
     if not bool((got == -100).any()):
         raise NotYet("nothing is masked: what lies behind the length has to be -100")
@@ -100,7 +107,8 @@ def answer(f) -> str:
         raise NotYet("this is the loss of the whole text; the prompt must not count")
     if abs(got - prices[n:].mean().item()) < 1e-4:
         raise NotYet(
-            "the first token of the answer is missing: the last row of the prompt predicts it"
+            "the first token of the answer is missing: the last row of the prompt "
+            "predicts it"
         )
     if abs(got - F.cross_entropy(scores[0, n:], ids[0, n:]).item()) < 1e-4:
         raise NotYet(
@@ -110,9 +118,13 @@ def answer(f) -> str:
         raise NotYet("this is the sum; take the mean over the answer's tokens")
     if abs(got - prices[n - 1 :].mean().item()) > 1e-4:
         raise NotYet(
-            f"with a prompt of 4 of 7 tokens it should be {prices[n - 1 :].mean():.4f}; yours is {got:.4f}"
+            "with a prompt of 4 of 7 tokens it should be "
+            f"{prices[n - 1 :].mean():.4f}; yours is {got:.4f}"
         )
-    return "Chat models are trained with this loss: the user's words are read, but not learned."
+    return (
+        "Chat models are trained with this loss: the user's words are read, but not "
+        "learned."
+    )
 
 
 @checker("loss-pieces")
@@ -120,7 +132,8 @@ def pieces(f) -> str:
     got = float(f([2.0, 5.0], [300, 100]))
     if abs(got - 3.5) < 1e-6:
         raise NotYet(
-            "this is the mean of the means; the first piece has three times as many tokens as the second"
+            "this is the mean of the means; the first piece has three times as many "
+            "tokens as the second"
         )
     if abs(got - 1100) < 1e-3:
         raise NotYet(
@@ -133,7 +146,8 @@ def pieces(f) -> str:
     got = float(f([1.0, float("nan")], [10, 0]))
     if math.isnan(got):
         raise NotYet(
-            "a piece without a token that counts has the loss NaN, and 0 times NaN is NaN: leave it out"
+            "a piece without a token that counts has the loss NaN, and 0 times NaN is "
+            "NaN: leave it out"
         )
     if abs(got - 1) > 1e-6:
         raise NotYet(

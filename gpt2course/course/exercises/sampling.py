@@ -7,14 +7,15 @@ import torch
 from gpt2course.course.exercises import NotYet, checker
 
 
-@checker("sampling-temperature")
+@checker("sampling-temperature", tensors=True)
 def temperature(f) -> str:
     p = torch.tensor([0.7, 0.2, 0.1])
-    for t in (1.0, 0.5, 2.0):
+    for t in (0.5, 2.0, 1.0):
         got, right = f(p, t), (p.log() / t).softmax(-1)
         if torch.allclose(got, (p / t).softmax(-1), atol=1e-5) and t != 1.0:
             raise NotYet(
-                "you divide the probabilities; take their logarithm first, it plays the part of the logits"
+                "you divide the probabilities; take their logarithm first, it plays "
+                "the part of the logits"
             )
         if abs(got.sum().item() - 1) > 1e-4:
             raise NotYet(
@@ -22,12 +23,16 @@ def temperature(f) -> str:
             )
         if not torch.allclose(got, right, atol=1e-5):
             raise NotYet(
-                f"at temperature {t} it should be {right.tolist()}; yours is {got.tolist()}"
+                f"at temperature {t} it should be {right.tolist()}; yours is "
+                f"{got.tolist()}"
             )
-    return "At temperature t, each probability is raised to the power 1/t, and all are scaled to add up to 1."
+    return (
+        "At temperature t, each probability is raised to the power 1/t, and all are "
+        "scaled to add up to 1."
+    )
 
 
-@checker("sampling-topp")
+@checker("sampling-topp", tensors=True)
 def topp(f) -> str:
     p = torch.tensor([0.1, 0.5, 0.15, 0.25])
     for share, kept in (
@@ -39,27 +44,31 @@ def topp(f) -> str:
         got = f(p, share)
         if got.shape != p.shape:
             raise NotYet(
-                f"the shape must stay {tuple(p.shape)}, with zeros for what is cut; yours is {tuple(got.shape)}"
+                f"the shape must stay {tuple(p.shape)}, with zeros for what is cut; "
+                f"yours is {tuple(got.shape)}"
             )
         left = got.nonzero()[:, 0].tolist()
         if len(left) == len(kept) - 1:
             raise NotYet(
-                f"for p = {share} the token that crosses it is kept too: tokens {kept}; yours are {left}"
+                f"for p = {share} the token that crosses it is kept too: tokens "
+                f"{kept}; yours are {left}"
             )
         if left != kept:
             raise NotYet(
-                f"for {p.tolist()} and p = {share} the tokens {kept} should be left; yours are {left}"
+                f"for {p.tolist()} and p = {share} the tokens {kept} should be left; "
+                f"yours are {left}"
             )
         if abs(got.sum().item() - 1) > 1e-4:
             raise NotYet("what is left must add up to 1 again")
         if not torch.allclose(got[kept], p[kept] / p[kept].sum()):
             raise NotYet(
-                "the right tokens are left, but their probabilities are not in proportion any more"
+                "the right tokens are left, but their probabilities are not in "
+                "proportion any more"
             )
     return "One token always survives, however small p is."
 
 
-@checker("sampling-ban")
+@checker("sampling-ban", tensors=True)
 def ban(f) -> str:
     logits = torch.arange(8.0).view(2, 4)
     before = logits.clone()
@@ -73,11 +82,13 @@ def ban(f) -> str:
     forbidden = [row.isneginf().nonzero()[:, 0].tolist() for row in got]
     if forbidden == [[0, 3], [1, 3]]:
         raise NotYet(
-            "you forbid all tokens that were there; only the last one of each row is meant"
+            "you forbid all tokens that were there; only the last one of each row is "
+            "meant"
         )
     if forbidden != [[3], [1]]:
         raise NotYet(
-            f"row 0 should forbid token 3 and row 1 token 1; yours forbid {forbidden[0]} and {forbidden[1]}"
+            "row 0 should forbid token 3 and row 1 token 1; yours forbid "
+            f"{forbidden[0]} and {forbidden[1]}"
         )
     keep = ~got.isneginf()
     if not torch.equal(got[keep], before[keep]):
@@ -92,16 +103,21 @@ def draw(f) -> str:
         got = f(p, u)
         if got != right:
             raise NotYet(
-                f"for probabilities {p.tolist()} and u = {u} it should be token {right}; yours is {got}"
+                f"for probabilities {p.tolist()} and u = {u} it should be token "
+                f"{right}; yours is {got}"
             )
     if f(torch.tensor([0.0, 1.0]), 0.0) != 1:
         raise NotYet(
             "a token with probability 0 must never be drawn, not even for u = 0"
         )
-    if f(torch.full((3,), 0.333), 0.9999) != 2:
-        raise NotYet(
-            "if rounding leaves the sum below 1, the last token takes the rest"
-        )
+    for p, right in (([0.333, 0.333, 0.333], 2), ([0.333, 0.333, 0.333, 0.0], 2)):
+        got = f(torch.tensor(p), 0.9999)
+        if got != right:
+            raise NotYet(
+                "if rounding leaves the sum below 1, the last token of a probability "
+                f"above 0 takes the rest: for {p} and u = 0.9999 that is token "
+                f"{right}; yours is {got}"
+            )
     return "This is all the magic there is in a draw."
 
 
@@ -117,7 +133,8 @@ def entropy(f) -> str:
     certain = float(f(torch.tensor([1.0, 0.0, 0.0])))
     if certain != certain:
         raise NotYet(
-            "a token with probability 0 gave NaN: 0 times the logarithm of 0 has to count as 0"
+            "a token with probability 0 gave NaN: 0 times the logarithm of 0 has to "
+            "count as 0"
         )
     if abs(certain - 1) > 1e-4:
         raise NotYet(f"a certain token is one choice; yours is {certain:.3f}")

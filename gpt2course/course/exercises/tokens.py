@@ -13,7 +13,8 @@ def pairs(f) -> str:
         raise NotYet("you counted a pair that reaches from one text into the next")
     if got != {(1, 2): 2, (2, 3): 1}:
         raise NotYet(
-            f"for [[1, 2, 3], [1, 2], [7]] it should be {{(1, 2): 2, (2, 3): 1}}; yours is {got}"
+            f"for [[1, 2, 3], [1, 2], [7]] it should be {{(1, 2): 2, (2, 3): 1}}; "
+            f"yours is {got}"
         )
     if dict(f([[5, 5, 5]])) != {(5, 5): 2}:
         raise NotYet(
@@ -31,15 +32,18 @@ def train(f) -> str:
         raise NotYet(f"three merges were asked for; you return {len(got)}")
     if got[0] != right[0]:
         raise NotYet(
-            f"'lo' and 'ow' both occur four times; the larger pair is {right[0]}; you merge {got[0]} first"
+            f"'lo' and 'ow' both occur four times; the larger pair is {right[0]}; you "
+            f"merge {got[0]} first"
         )
     if got != right:
         raise NotYet(
-            f"after the first merge the pieces change: count again each round; expected {right}, yours {got}"
+            "after the first merge the pieces change: count again each round; "
+            f"expected {right}, yours {got}"
         )
     if len(f([b"ab"], 10)) != 1:
         raise NotYet(
-            "when every word is one piece, no pair is left: stop, and return the merges so far"
+            "when every word is one piece, no pair is left: stop, and return the "
+            "merges so far"
         )
     return "Fifteen lines, and the same algorithm that made GPT-2's vocabulary."
 
@@ -79,6 +83,7 @@ def roundtrip(ids) -> str:
         raise NotYet(f"{ids} decodes to {text!r}, which encodes to the same ids again")
     if len(again) >= 3:
         raise NotYet(
-            f"{ids} decodes to {text!r}, which encodes to {len(again)} ids; find a text that needs fewer than three"
+            f"{ids} decodes to {text!r}, which encodes to {len(again)} ids; find a "
+            "text that needs fewer than three"
         )
     return f"{ids} reads {text!r}, and encodes to {again}."

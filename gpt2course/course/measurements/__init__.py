@@ -1,6 +1,9 @@
-"""Committed measurements: what takes too long for a page is run once, by a command that the file names.
+"""Committed measurements.
 
-A file is a JSON object with at least `command` (which regenerates it), `machine` (see `machine`) and `rows`.
+What takes too long for a page is run once, by a command that the file names.
+
+A file is a JSON object with at least `command` (which regenerates it), `machine` (see
+`machine`) and `rows`.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ FOLDER = Path(__file__).parent
 
 
 def read(name: str) -> dict:
-    """A measurement that ships with the package, so that it can be read in the book and in a downloaded notebook.
+    """A measurement that ships with the package, for the book and for notebooks.
 
     Args:
         name: the file's name without .json.
@@ -35,7 +38,10 @@ def read(name: str) -> dict:
 
 
 def write(result: dict, path: Path | None) -> None:
-    """What a benchmark found, as a file that `read` takes; on the standard output without a path."""
+    """What a benchmark found, as a file that `read` takes.
+
+    On the standard output without a path.
+    """
     text = json.dumps(result, indent=1) + "\n"
     if path:
         path.write_text(text, encoding="utf-8")
@@ -44,7 +50,9 @@ def write(result: dict, path: Path | None) -> None:
 
 
 def machine(*packages: str) -> dict:
-    """What a reader has to know to judge a time: processor, accelerator, threads, versions.
+    """What a reader has to know to judge a time.
+
+    Processor, accelerator, threads, versions.
 
     Args:
         packages: whose versions matter, besides torch.
