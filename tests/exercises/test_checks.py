@@ -31,7 +31,6 @@ NO_EXERCISES = (
     "glossary",
     "sources",
 )  # to read, or to look things up
-MAX_CELL_LINES = 30
 DESCRIPTION_LENGTH = range(50, 161)  # what search engines show
 CHAPTERS = converter.chapter_files(BOOK)
 
@@ -175,13 +174,6 @@ def every_solution_is_gated(chapter: Chapter) -> Iterator[str]:
             yield f"{everywhere - within} cells tagged {tag} are outside of {tag}-start and {tag}-end"
 
 
-def cells_are_short(chapter: Chapter) -> Iterator[str]:
-    """Longer code belongs in the package."""
-    for cell in chapter.cells:
-        if (n := len(cell.source.splitlines())) > MAX_CELL_LINES:
-            yield f"a cell has {n} lines, more than {MAX_CELL_LINES}:\n{cell.source}"
-
-
 def plumbing_is_folded(chapter: Chapter) -> Iterator[str]:
     """A cell that only hands numbers to the text, or only draws, is no part of what the page explains."""
     for cell in chapter.cells:
@@ -222,7 +214,6 @@ RULES: tuple[Rule, ...] = (
     *(
         exercises_are_complete,
         every_solution_is_gated,
-        cells_are_short,
         plumbing_is_folded,
         pictures_have_alt_text,
     ),
@@ -339,12 +330,6 @@ def test_the_sample_has_the_form(rule: Rule) -> None:
             "[nbval-check-output, any-checkpoint]",
             "[exercise]",
             "1 cells tagged exercise",
-        ),
-        (
-            cells_are_short,
-            "sides = [1, 2, 3]\n",
-            "sides = [1, 2, 3]\n" * 30,
-            "a cell has 31 lines",
         ),
         (
             plumbing_is_folded,
