@@ -243,6 +243,8 @@ REPLACED = (
         '<summary aria-label="Toggle hidden content">',
         "<summary>",
     ),  # it hides the words that are seen
+    # a role that ARIA has given up, on the items of a list
+    ('role="doc-biblioentry"', 'role="listitem"'),
     ("<th></th>", "<td></td>"),  # pandas; a heading that says nothing is none
     (
         'title="Toggle primary sidebar"',
