@@ -66,8 +66,13 @@ class KVCache:
         """Tokens there is room for."""
         return self._store.size(4)
 
-    def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Store the new keys and values of one layer; return all of them, old and new.
+    def update(
+        self,
+        layer: int,
+        k: Tensor,
+        v: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Store the new keys and values of one layer, and return all of them.
 
         Args:
             layer: index of the block.

@@ -157,10 +157,13 @@ class CausalSelfAttention(nn.Module):
         self.resid_dropout = nn.Dropout(config.resid_pdrop)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        cache: KVCache | None = None,
     ) -> Tensor:
         B, T, C = x.shape
-        qkv = self.c_attn(x)  # (B, T, 3 * C): every head reads the whole of x
+        qkv = self.c_attn(x)  # (B, T, 3 * C): every head reads all of x
         qkv = qkv.view(B, T, 3, self.n_head, C // self.n_head)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
         if cache is not None:
@@ -190,20 +193,24 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then MLP. Each reads a normalised copy of the stream and adds to it.
+    """Attention, then MLP: each reads a normalised copy of the stream.
 
-    [B, T, C] -> [B, T, C]
+    [B, T, C] -> [B, T, C], the stream with what both have added.
     """
 
     def __init__(self, config: GPT2Config, layer: int) -> None:
         super().__init__()
-        self.ln_1 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        C, eps = config.n_embd, config.layer_norm_epsilon
+        self.ln_1 = nn.LayerNorm(C, eps=eps)
         self.attn = CausalSelfAttention(config, layer)
-        self.ln_2 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        self.ln_2 = nn.LayerNorm(C, eps=eps)
         self.mlp = MLP(config)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        cache: KVCache | None = None,
     ) -> Tensor:
         x = x + self.attn(self.ln_1(x), mask, cache)
         x = x + self.mlp(self.ln_2(x))
@@ -288,7 +295,7 @@ class GPT2(nn.Module):
         check_input(input_ids, position_ids, past, self.config)
         T = input_ids.size(1)
         if position_ids is None:
-            position_ids = torch.arange(past, past + T, device=input_ids.device)
+            position_ids = torch.arange(past, past + T, device=self.device)
         x = self.drop(self.wte(input_ids) + self.wpe(position_ids))
         for block in self.h:
             x = block(x, mask, cache)
