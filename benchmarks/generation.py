@@ -1,17 +1,22 @@
-r"""What the next token costs: our loop against transformers' generate, LLMs-from-scratch, and the naive loop.
+r"""What the next token costs.
 
-    python benchmarks/generation.py --output gpt2course/course/measurements/generation-cpu.json
-    python benchmarks/generation.py --device cuda --shapes gpt2-xl --dtype bfloat16 --contestants ours compiled \
+Our loop against transformers' generate, LLMs-from-scratch, and the naive loop.
+
+    python benchmarks/generation.py --output
+    gpt2course/course/measurements/generation-cpu.json python benchmarks/generation.py
+    --device cuda --shapes gpt2-xl --dtype bfloat16 --contestants ours compiled \
         --batches 1
 
-All choose greedily, with random weights of the same shape, and never stop early. A measurement fills the cache with
-`position` tokens (which ones does not change the cost), writes some more, and takes the median over their times; the
-naive loop and LLMs-from-scratch (its chapter 4; version 1.0.19's variant with a cache never reads the cache) read a
-text of that length each time. `products` is the floor: one token's matrix products and nothing else. On the CPU all
-use one thread, and times are processor time: on an idle machine that is the time that passes, on a busy one it leaves
-out waiting for others. Each contestant is a process of its own, so that its peak memory is its own. They take turns,
-and ratios are medians over rounds, of times that stand side by side. LLMs-from-scratch comes with:
-pip install --no-deps llms-from-scratch.
+All choose greedily, with random weights of the same shape, and never stop early. A
+measurement fills the cache with `position` tokens (which ones does not change the
+cost), writes some more, and takes the median over their times; the naive loop and
+LLMs-from-scratch (its chapter 4; version 1.0.19's variant with a cache never reads the
+cache) read a text of that length each time. `products` is the floor: one token's matrix
+products and nothing else. On the CPU all use one thread, and times are processor time:
+on an idle machine that is the time that passes, on a busy one it leaves out waiting for
+others. Each contestant is a process of its own, so that its peak memory is its own.
+They take turns, and ratios are medians over rounds, of times that stand side by side.
+LLMs-from-scratch comes with: pip install --no-deps llms-from-scratch.
 """
 
 from __future__ import annotations
@@ -29,7 +34,8 @@ from pathlib import Path
 from gpt2course.config import SIZES, GPT2Config
 from gpt2course.course import measurements
 
-# tokens written in a round, and by a large model in a batch; the first only starts the clock
+# tokens written in a round, and by a large model in a batch; the first only starts the
+# clock
 STEPS, FEW = 9, 4
 TINY = GPT2Config(
     vocab_size=61, n_positions=64, n_embd=24, n_layer=2, n_head=2
@@ -37,7 +43,10 @@ TINY = GPT2Config(
 
 
 def child(contestant: str, shape: str, batch: int, device: str, dtype: str) -> None:
-    """A contestant: reads "position steps", answers with seconds a step, until there is nothing to read."""
+    """A contestant.
+
+    Reads "position steps", answers with seconds a step, until there is nothing to read.
+    """
     import torch
 
     torch.manual_seed(0)
@@ -150,9 +159,15 @@ def transformers(config, batch, device, dtype):
 
         ids = torch.zeros(batch, position + 1, dtype=torch.long, device=device)
         out = model.generate(
-            ids, attention_mask=torch.ones_like(ids), past_key_values=cache, do_sample=False, max_new_tokens=steps,
-            pad_token_id=0, eos_token_id=None, logits_processor=[note],
-        )  # fmt: skip
+            ids,
+            attention_mask=torch.ones_like(ids),
+            past_key_values=cache,
+            do_sample=False,
+            max_new_tokens=steps,
+            pad_token_id=0,
+            eos_token_id=None,
+            logits_processor=[note],
+        )
         assert out.shape[1] == position + 1 + steps
         return found
 
@@ -162,12 +177,21 @@ def transformers(config, batch, device, dtype):
 def llms_from_scratch(config, batch, device, dtype):
     from llms_from_scratch.ch04 import GPTModel
 
-    model = GPTModel(
-        {
-            "vocab_size": config.vocab_size, "context_length": config.n_positions, "emb_dim": config.n_embd,
-            "n_heads": config.n_head, "n_layers": config.n_layer, "drop_rate": 0.0, "qkv_bias": True,
-        }
-    ).to(device, dtype).eval()  # fmt: skip
+    model = (
+        GPTModel(
+            {
+                "vocab_size": config.vocab_size,
+                "context_length": config.n_positions,
+                "emb_dim": config.n_embd,
+                "n_heads": config.n_head,
+                "n_layers": config.n_layer,
+                "drop_rate": 0.0,
+                "qkv_bias": True,
+            }
+        )
+        .to(device, dtype)
+        .eval()
+    )
     return lambda position, steps: moments_of(
         whole_texts(model, config, batch, position, device), steps
     )
@@ -232,9 +256,13 @@ def compiled(config, batch, device, dtype):
 
 
 CONTESTANTS = {
-    "ours": ours, "transformers": transformers, "products": products, "naive": naive,
-    "llms-from-scratch": llms_from_scratch, "compiled": compiled,
-}  # fmt: skip
+    "ours": ours,
+    "transformers": transformers,
+    "products": products,
+    "naive": naive,
+    "llms-from-scratch": llms_from_scratch,
+    "compiled": compiled,
+}
 WITHOUT_CACHE = ("naive", "llms-from-scratch")
 
 
@@ -295,7 +323,8 @@ def compare(shape: str, batch: int, options: argparse.Namespace) -> list[dict]:
             for entry in entered:
                 slow = entry.name in WITHOUT_CACHE
                 if slow and large and (position > 256 or number > 0):
-                    continue  # minutes, which say nothing new; for the same reason not in batches
+                    # minutes, which say nothing new; for the same reason not in batches
+                    continue
                 answer = entry.ask(
                     position, FEW if slow or (large and batch > 1) else STEPS
                 )
@@ -307,22 +336,31 @@ def compare(shape: str, batch: int, options: argparse.Namespace) -> list[dict]:
     def middle(values) -> float:
         return float(f"{statistics.median(values):.3g}")
 
+    def ratio(runs, others) -> float:
+        pairs = zip(runs, others, strict=False)
+        return middle(run["step"] / other["step"] for run, other in pairs)
+
     rows = []
     for (name, position), runs in found.items():
-        first, base = found[name, positions[0]], found[names[0], position]
+        first = found[name, positions[0]]
+        base = found[names[0], position]
         rows.append(
             {
-                "shape": shape, "batch": batch, "position": position, "contestant": name,
+                "shape": shape,
+                "batch": batch,
+                "position": position,
+                "contestant": name,
                 "milliseconds": middle(1000 * run["step"] for run in runs),
                 "tokens_per_second": middle(batch / run["step"] for run in runs),
-                "times_as_long_as_ours": middle(r["step"] / o["step"] for r, o in zip(runs, base, strict=False)),
-                "times_as_long_as_at_the_first": middle(
-                    r["step"] / f["step"] for r, f in zip(runs, first, strict=False)
+                "times_as_long_as_ours": ratio(runs, base),
+                "times_as_long_as_at_the_first": ratio(runs, first),
+                "share_of_copy_bandwidth": middle(
+                    weights / run["step"] / run["copy"] for run in runs
                 ),
-                "share_of_copy_bandwidth": middle(weights / run["step"] / run["copy"] for run in runs),
-                "peak_mb": round(max(run["peak_mb"] for run in runs)), "rounds": len(runs),
+                "peak_mb": round(max(run["peak_mb"] for run in runs)),
+                "rounds": len(runs),
             }
-        )  # fmt: skip
+        )
         print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     return rows
 

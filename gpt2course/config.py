@@ -126,7 +126,7 @@ class GPT2Config:
         return result
 
     def to_dict(self) -> dict:
-        """The content of a `config.json` that transformers' AutoModelForCausalLM reads."""
+        """The content of a `config.json`, as AutoModelForCausalLM reads it."""
         return {
             "model_type": "gpt2",
             "architectures": ["GPT2LMHeadModel"],

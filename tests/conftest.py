@@ -1,4 +1,7 @@
-"""What the tests share: the default settings, small models whose every weight counts, a way to run the command."""
+"""What the tests share.
+
+The default settings, small models whose every weight counts, a way to run the command.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ FOLLOWS_THE_SHELL = (
 def default_settings(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The package is tested on its defaults, whatever the shell says, and without the hub."""
+    """The package is tested on its defaults, whatever the shell says, and offline."""
     if request.path.stem not in FOLLOWS_THE_SHELL:
         for name in [name for name in os.environ if name.startswith("GPT2COURSE_")]:
             monkeypatch.delenv(name)
@@ -37,7 +40,10 @@ def default_settings(
 
 
 def perturb(module: torch.nn.Module, std: float, seed: int = 0) -> None:
-    """Move every parameter. Biases of 0 and norms of 1 would hide a bias left out or two norms swapped."""
+    """Move every parameter.
+
+    Biases of 0 and norms of 1 would hide a bias left out or two norms swapped.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -45,7 +51,10 @@ def perturb(module: torch.nn.Module, std: float, seed: int = 0) -> None:
 
 
 def twins(config: GPT2Config, std: float = 0.2, attn_implementation: str = "sdpa"):
-    """One set of perturbed weights in two bodies: Hugging Face's model, and ours. Both in eval mode."""
+    """One set of perturbed weights in two bodies: Hugging Face's model, and ours.
+
+    Both in eval mode.
+    """
     import transformers
 
     torch.manual_seed(0)
@@ -77,7 +86,10 @@ def random_ids(config: GPT2Config, B: int, T: int, seed: int = 0) -> torch.Tenso
 def run_python(
     *arguments: str, timeout: float = 600, **environment: str
 ) -> subprocess.CompletedProcess:
-    """Python in a process of its own. A value of "" removes a variable of the environment."""
+    """Python in a process of its own.
+
+    A value of "" removes a variable of the environment.
+    """
     merged = {
         **os.environ,
         "OMP_NUM_THREADS": "1",

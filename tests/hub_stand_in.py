@@ -1,6 +1,7 @@
-"""A small server that speaks as much of the Hugging Face hub's protocol as snapshot_download needs.
+"""A stand-in for the Hugging Face hub, as far as snapshot_download needs it.
 
-It serves files from memory and can be told to misbehave. Clients find it through HF_ENDPOINT.
+It serves files from memory and can be told to misbehave. Clients find it through
+HF_ENDPOINT.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ class HubStandIn:
     """Use as a context manager; `url` is what HF_ENDPOINT should be.
 
     Args:
-        repositories: {(repository, revision): {file name: content}}; data sets are named "datasets/owner/name".
+        repositories: {(repository, revision): {file name: content}}; data sets are
+            named "datasets/owner/name".
 
     Attributes:
-        mode: "well", or how it misbehaves:
-            "missing" (404 to everything), "broken" (500 to everything),
-            "slow" (4 seconds before the listing and before the weights), "silent" (it picks up and says nothing),
-            "cut" (the connection closes in the middle of every large file), "short" (a file that is too small).
+        mode: "well", or how it misbehaves: "missing" (404 to everything), "broken" (500
+            to everything), "slow" (4 seconds before the listing and before the
+            weights), "silent" (it picks up and says nothing), "cut" (the connection
+            closes in the middle of every large file), "short" (a file that is too
+            small).
         requests: "METHOD path" of everything that was asked, in order.
     """
 
@@ -117,7 +120,7 @@ class HubStandIn:
     def send_file(
         self, handler: BaseHTTPRequestHandler, content: bytes, revision: str
     ) -> None:
-        """A whole file, or the rest of it where a range is asked for, or less than was promised."""
+        """A whole file, what is left of it, or less than was promised."""
         large = len(content) > 50_000
         headers = {
             "ETag": f'"{_digest(content)}"',
@@ -161,7 +164,10 @@ class HubStandIn:
 
 
 def commit(branch: str) -> str:
-    """The commit that a branch such as refs%2Fconvert%2Fparquet stands for; its files belong under both names."""
+    """The commit that a branch such as refs%2Fconvert%2Fparquet stands for.
+
+    Its files belong under both names.
+    """
     return _digest(branch.encode())
 
 

@@ -149,8 +149,7 @@ def test_no_such_folder(tmp_path, monkeypatch, name):
         load_checkpoint(name)
 
 
-# ---- the hub
-# ---------------------------------------------------------------------------------------------------------
+# ---- the hub -------------------------------------------------------------------------
 
 CLIENT = """
 import json, sys, time
@@ -276,7 +275,10 @@ def test_the_hub_gives_a_checkpoint_once(hub, tmp_path, model):
 
 
 def test_the_hub_gives_reviews(hub, tmp_path):
-    rows = "{name: [list(split['text']), list(split['label'])] for name, split in load_reviews('hub').items()}"
+    rows = (
+        "{name: [list(split['text']), list(split['label'])] "
+        "for name, split in load_reviews('hub').items()}"
+    )
     splits = ask(rows, tmp_path, hub.url)["value"]
     assert splits["test"] == [["seen by nobody", "nor this"], [1, 0]]
     train, validation = set(splits["train"][0]), set(splits["validation"][0])
@@ -317,7 +319,10 @@ def test_a_broken_download_does_not_spoil_the_next_one(hub, tmp_path):
 
 def test_a_hub_that_picks_up_and_says_nothing(hub, tmp_path):
     hub.mode = "silent"
-    patience = "setattr(sys.modules['gpt2course.checkpoints.hub'], 'ANSWER_SECONDS', 1) or checkpoint_folder('gpt2')"
+    patience = (
+        "setattr(gpt2course.checkpoints.hub, 'ANSWER_SECONDS', 1) "
+        "or checkpoint_folder('gpt2')"
+    )
     result = ask(patience, tmp_path, hub.url)
     assert "timed out" in result["error"]
     assert result["seconds"] < 10
@@ -329,8 +334,7 @@ def test_nobody_listens(tmp_path):
     result = ask("checkpoint_folder('gpt2')", tmp_path, f"http://127.0.0.1:{port}")
     assert (
         "cannot download openai-community/gpt2: no connection to 127.0.0.1 (Connection "
-        "refused)"
-        in result["error"]
+        "refused)" in result["error"]
     )
     assert result["seconds"] < 2
 

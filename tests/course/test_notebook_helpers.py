@@ -129,9 +129,7 @@ def test_code_is_shown_as_it_stands_in_the_file():
 
 
 def test_code_that_has_changed_is_an_error():
-    with pytest.raises(
-        ValueError, match="Sample.no_code has no statement with 'first'"
-    ):
+    with pytest.raises(ValueError, match=r"no_code has no statement with 'first'"):
         code_of(Sample.no_code, "first")
 
 

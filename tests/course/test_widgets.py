@@ -111,8 +111,8 @@ def test_live_loss_grows_in_one_place(monkeypatch):
     )  # the sample is no point, and the end of the block draws once more
     assert all(other["update"] for other in others)
     assert (
-        "training: from 4.90 at step 1 to 4.00 at step 10; held out: from 5.00 at step 0 to 4.25 at step 10."
-        in (others[-1]["html"])
+        "training: from 4.90 at step 1 to 4.00 at step 10; held out: from 5.00 at step "
+        "0 to 4.25 at step 10." in (others[-1]["html"])
     )
     assert "It falls" in others[-1]["html"]
 

@@ -1,4 +1,7 @@
-"""The jokes: enough, short, different from one another, fit for a classroom; bad rows are named."""
+"""The jokes: enough, short, different from one another, fit for a classroom.
+
+Bad rows are named.
+"""
 
 from __future__ import annotations
 
@@ -104,9 +107,10 @@ def test_no_joke_is_told_twice_in_other_words(own):
 
 
 def test_own_jokes_have_no_crude_word(own):
-    mild = set(
-        "hell bloody crap stupid idiot dumb fat ugly drunk vodka gun kill killed dead sexy hate".split()
-    )  # noqa: SIM905
+    mild = {
+        *("hell", "bloody", "crap", "stupid", "idiot", "dumb", "fat", "ugly"),
+        *("drunk", "vodka", "gun", "kill", "killed", "dead", "sexy", "hate"),
+    }
     for joke in own:
         assert not (_CRUDE_WORDS | mild).intersection(words(joke)), joke
 

@@ -1,4 +1,7 @@
-"""The reviews: one split, the same on every machine, with nothing of the test in the training."""
+"""The reviews.
+
+One split, the same on every machine, with nothing of the test in the training.
+"""
 
 from __future__ import annotations
 

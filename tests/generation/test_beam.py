@@ -26,10 +26,18 @@ def test_equals_transformers(num_beams, length_penalty, early_stopping, new, see
         TINY.vocab_size - 1, (1, 4), generator=torch.Generator().manual_seed(seed)
     )
     expected = theirs.generate(
-        prompt, attention_mask=torch.ones_like(prompt), do_sample=False, num_beams=num_beams, max_new_tokens=new,
-        length_penalty=length_penalty, early_stopping=early_stopping, pad_token_id=eos,
-        num_return_sequences=num_beams, return_dict_in_generate=True, output_scores=True,
-    )  # fmt: skip
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        do_sample=False,
+        num_beams=num_beams,
+        max_new_tokens=new,
+        length_penalty=length_penalty,
+        early_stopping=early_stopping,
+        pad_token_id=eos,
+        num_return_sequences=num_beams,
+        return_dict_in_generate=True,
+        output_scores=True,
+    )
     beams = beam_search(
         ours,
         prompt[0].tolist(),

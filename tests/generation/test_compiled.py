@@ -69,7 +69,7 @@ def test_it_is_compiled_once_whatever_the_length():
 
 
 def test_a_graph_without_side_effects_of_python():
-    """aot_eager also splits the step into plain operations, as a real compiler needs it."""
+    """aot_eager also splits the step into plain operations, as a compiler needs it."""
     writer = CompiledWriter(MODEL, 12, backend="aot_eager")
     assert list(writer.stream([1, 2, 3], 40, stop_ids=())) == generate(
         MODEL, [1, 2, 3], 9, stop_ids=()

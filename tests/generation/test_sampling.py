@@ -65,9 +65,13 @@ def test_the_same_seed_draws_the_same_texts_as_transformers(chosen, batch, seed)
     )
     torch.manual_seed(seed)
     expected = theirs.generate(
-        prompts, attention_mask=torch.ones_like(prompts), do_sample=True, max_new_tokens=12, pad_token_id=eos,
+        prompts,
+        attention_mask=torch.ones_like(prompts),
+        do_sample=True,
+        max_new_tokens=12,
+        pad_token_id=eos,
         **{"top_k": 0} | chosen,
-    )[:, 5:].tolist()  # fmt: skip
+    )[:, 5:].tolist()
     torch.manual_seed(seed)
     for got, row in zip(
         generate_batch(ours, prompts.tolist(), 12, strategy=sampler(**chosen)),
