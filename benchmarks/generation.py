@@ -74,7 +74,7 @@ def now() -> float:
 
 
 def copy_bandwidth(device: str) -> float:
-    """Bytes a second that a plain copy reads and writes, the best of some."""
+    """Bytes per second that a plain copy reads and writes, the best of some."""
     import torch
 
     source = torch.ones(2 ** (30 if device == "cuda" else 26) // 4, device=device)
@@ -287,7 +287,7 @@ class Process:
         self.process = subprocess.Popen(command, text=True, **pipes)
 
     def ask(self, position: int, steps: int) -> dict:
-        """Seconds of some steps behind `position` tokens."""
+        """Seconds of some steps after `position` tokens."""
         try:
             self.process.stdin.write(f"{position} {steps}\n")
             self.process.stdin.flush()

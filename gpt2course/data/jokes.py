@@ -180,7 +180,7 @@ def _sorted_out(path: Path, rows: Iterable[str | None], drop_crude: bool) -> Jok
             reason = COLUMNS
         elif not said:
             reason = EMPTY
-        elif re.search(r"\n\d+,", row):  # it goes on into the next row
+        elif re.search(r"\n\d+,", row):  # it continues in the next row
             reason = OPEN_QUOTE
         elif len(joke) > MAX_CHARACTERS:
             reason = OVER_LONG

@@ -160,7 +160,7 @@ def decode_steps(
     generator: Generators,
     cache: KVCache | None,
 ) -> Iterator[Tensor]:
-    """The loop behind everything above.
+    """The loop that everything above runs.
 
     Args:
         model, max_new_tokens, strategy: as in `stream_tokens`.

@@ -68,7 +68,7 @@ def simple(kind) -> str:
         )
     if not torch.equal(both[0], k) or not torch.equal(both[1], v):
         raise NotYet(
-            "old tokens come first, new ones behind them; keys and values are not to "
+            "old tokens come first, new ones after them; keys and values are not to "
             "be mixed up"
         )
     if kind().update(0, k, v)[0].size(2) != 5:

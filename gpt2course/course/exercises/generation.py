@@ -58,7 +58,7 @@ def pad(f) -> str:
         )
     if ids.tolist()[1] == [8, 0, 0]:
         raise NotYet(
-            "this pads on the right: the next token would be written behind the padding"
+            "this pads on the right: the next token would be written after the padding"
         )
     if ids.tolist() != [[5, 6, 7], [0, 0, 8], [0, 0, 9]]:
         raise NotYet(

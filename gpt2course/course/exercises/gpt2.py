@@ -11,13 +11,14 @@ from gpt2course.model import GPT2
 
 @checker("gpt2-needed")
 def needed(f) -> str:
-    shares = [0.1, 0.5, 0.15, 0.25]
-    p = torch.tensor(shares)
-    for share, right in ((0.4, 1), (0.5, 1), (0.6, 2), (0.8, 3), (0.99, 4)):
-        got = f(p, share)
+    given = [0.1, 0.5, 0.15, 0.25]
+    p = torch.tensor(given)
+    for fraction, right in ((0.4, 1), (0.5, 1), (0.6, 2), (0.8, 3), (0.99, 4)):
+        got = f(p, fraction)
         if got != right:
             raise NotYet(
-                f"probabilities {shares} and a share of {share}: it takes {right}; "
+                f"probabilities {given} and a fraction of {fraction}: it takes "
+                f"{right}; "
                 f"yours is {got}"
             )
     if f(torch.full((3,), 1 / 3), 1.0) > 3:
@@ -25,7 +26,7 @@ def needed(f) -> str:
             "three tokens cannot take more than three: the sum may end at 0.9999999 by "
             "rounding"
         )
-    return "The same count is behind top-p sampling."
+    return "Top-p sampling counts in the same way."
 
 
 @checker("gpt2-memory")

@@ -83,7 +83,7 @@ def labels(f) -> str:
     if torch.equal(got, torch.where(ids == 9, -100, ids)):
         raise NotYet(
             "you mask by id, and so the real ends are gone; mask by position: what "
-            "lies behind the length"
+            "comes after the length"
         )
     if bool((got[0] == -100).sum() > 1):
         raise NotYet(
@@ -91,7 +91,7 @@ def labels(f) -> str:
             "many"
         )
     if not bool((got == -100).any()):
-        raise NotYet("nothing is masked: what lies behind the length has to be -100")
+        raise NotYet("nothing is masked: what comes after the length has to be -100")
     if not torch.equal(got, right):
         raise NotYet(f"it should be {right.tolist()}; yours is {got.tolist()}")
     return "The model is told where a text ends, and is not trained on the filling."

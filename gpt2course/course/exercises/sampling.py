@@ -35,13 +35,13 @@ def temperature(f) -> str:
 @checker("sampling-topp", tensors=True)
 def topp(f) -> str:
     p = torch.tensor([0.1, 0.5, 0.15, 0.25])
-    for share, kept in (
+    for top_p, kept in (
         (0.4, [1]),
         (0.6, [1, 3]),
         (0.8, [1, 2, 3]),
         (1.0, [0, 1, 2, 3]),
     ):
-        got = f(p, share)
+        got = f(p, top_p)
         if got.shape != p.shape:
             raise NotYet(
                 f"the shape must stay {tuple(p.shape)}, with zeros for what is cut; "
@@ -50,12 +50,12 @@ def topp(f) -> str:
         left = got.nonzero()[:, 0].tolist()
         if len(left) == len(kept) - 1:
             raise NotYet(
-                f"for p = {share} the token that crosses it is kept too: tokens "
+                f"for p = {top_p} the token that crosses it is kept too: tokens "
                 f"{kept}; yours are {left}"
             )
         if left != kept:
             raise NotYet(
-                f"for {p.tolist()} and p = {share} the tokens {kept} should be left; "
+                f"for {p.tolist()} and p = {top_p} the tokens {kept} should be left; "
                 f"yours are {left}"
             )
         if abs(got.sum().item() - 1) > 1e-4:
