@@ -220,7 +220,6 @@ def read_reviews_csv(path: Path) -> list[tuple[str, int]]:
     if wrong:
         raise ValueError(
             f"{path}: {len(wrong)} of {len(rows)} rows lack a text or a label of 0 or "
-            f"1 (first: row {wrong[0]}); "
-            "correct or remove them"
+            f"1 (first: row {wrong[0]}); correct or remove them"
         )
     return [(text, int(label)) for text, label in rows]

@@ -18,8 +18,7 @@ def needed(f) -> str:
         if got != right:
             raise NotYet(
                 f"probabilities {given} and a fraction of {fraction}: it takes "
-                f"{right}; "
-                f"yours is {got}"
+                f"{right}; yours is {got}"
             )
     if f(torch.full((3,), 1 / 3), 1.0) > 3:
         raise NotYet(
