@@ -25,8 +25,10 @@ BOOK = ROOT / "book"
 REFERENCE = ROOT / "tests/chapters/reference"
 sys.path.insert(0, str(ROOT))  # `make record` runs this file from its own folder
 
-from gpt2course import settings  # noqa: E402
-from gpt2course.checkpoints import load as checkpoints  # noqa: E402
+from gpt2course import (
+    checkpoints,  # noqa: E402
+    settings,  # noqa: E402
+)
 from gpt2course.sentiment import classify  # noqa: E402
 from tools import notebooks as converter  # noqa: E402
 

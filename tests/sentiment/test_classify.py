@@ -17,9 +17,8 @@ import pytest
 import torch
 from conftest import random_model, run_python
 
-from gpt2course import cli
+from gpt2course import checkpoints, cli
 from gpt2course.checkpoints import CheckpointError, write_model
-from gpt2course.checkpoints import load as checkpoints
 from gpt2course.cli import main
 from gpt2course.config import GPT2Config
 from gpt2course.sentiment import (
