@@ -185,7 +185,9 @@ class live_loss:
 
     def __call__(self, row: dict) -> None:
         """Take one row of the log, as `finetune` hands it over."""
-        if "loss" not in row and "validation_loss" not in row:
+        if "validation_loss" in row:  # as older logs call it
+            row = {**row, "eval_loss": row["validation_loss"]}
+        if "loss" not in row and "eval_loss" not in row:
             return
         self.rows.append(row)
         if self.live and time.monotonic() - self.drawn >= REDRAW:
@@ -200,7 +202,7 @@ class live_loss:
 
         curves = {}
         said = []
-        for name, key in (("training", "loss"), ("held out", "validation_loss")):
+        for name, key in (("training", "loss"), ("held out", "eval_loss")):
             points = [(row["step"], row[key]) for row in self.rows if key in row]
             if points:
                 curves[name] = tuple(zip(*points, strict=True))
