@@ -1,8 +1,9 @@
-"""Chapters as notebooks that nbval can judge, and the reference outputs that it compares with.
+"""Chapters as notebooks for nbval, and the reference outputs that it compares with.
 
-`make record` runs this file. It executes the chapters at effort quick and writes, for each cell tagged
-nbval-check-output, its source and its text into tests/chapters/reference/CHAPTER.json. nbval compares nothing in a notebook
-that was never run, so the references are put into the notebook as if it had been.
+`make record` runs this file. It executes the chapters at effort quick and writes, for
+each cell tagged nbval-check-output, its source and its text into
+tests/chapters/reference/CHAPTER.json. nbval compares nothing in a notebook that never
+ran, so the references are put into the notebook as if it had.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def read_references(chapter: Path) -> list[dict[str, str]]:
 
 
 def to_run(chapter: Path) -> NotebookNode:
-    """A chapter with its solutions, in which stubs must fail their checks and solutions must pass them.
+    """A chapter with its solutions: stubs must fail their checks, solutions pass them.
 
     Raises:
         ChapterError: a tag that would keep a cell from being tested.
@@ -85,7 +86,8 @@ def to_run(chapter: Path) -> NotebookNode:
     for cell in notebook.cells:
         if wrong := set(tags(cell)) & set(FORBIDDEN):
             raise ChapterError(
-                f"{chapter.stem}: the tag {wrong.pop()} keeps a cell from being tested; catch the exception"
+                f"{chapter.stem}: the tag {wrong.pop()} keeps a cell from being tested;"
+                " catch the exception"
             )
         if cell.cell_type == "code" and {"exercise", "solution"} & set(tags(cell)):
             cell.source = asserted(cell.source, right="solution" in tags(cell))
@@ -93,7 +95,7 @@ def to_run(chapter: Path) -> NotebookNode:
 
 
 def asserted(source: str, *, right: bool) -> str:
-    """The source of an exercise, or of a solution (right), in which calls of check have become assertions.
+    """An exercise, or a solution (right), whose calls of check are now assertions.
 
     Raises:
         ChapterError: nothing is checked.
@@ -125,15 +127,16 @@ def asserted(source: str, *, right: bool) -> str:
 def with_references(
     chapter: Path, references: list[dict[str, str]], *, compare_all: bool
 ) -> NotebookNode:
-    """The notebook that nbval gets: run it, and compare each tagged cell with its reference.
+    """The notebook that nbval runs and compares, each tagged cell with its reference.
 
     Args:
         chapter: the markdown file.
         references: as `read_references` gives them.
-        compare_all: False with another checkpoint than the one recorded: then only cells tagged any-checkpoint count.
+        compare_all: False with another checkpoint than the one recorded: then only
+            cells tagged any-checkpoint count.
 
     Raises:
-        ChapterError: a tagged cell has changed since it was recorded, or was never recorded.
+        ChapterError: a tagged cell has changed since it was recorded, or never was.
     """
     notebook = to_run(chapter)
     cells = checked_cells(notebook)
@@ -147,8 +150,9 @@ def with_references(
             or "a recorded cell that is gone, or has moved"
         )
         raise ChapterError(
-            f"{chapter.stem}: the references in {reference_file(chapter).name} do not fit the cells tagged {CHECKED}; "
-            f"if the change is meant, run make record. The first difference:\n{different}"
+            f"{chapter.stem}: the references in {reference_file(chapter).name} do not"
+            f" fit the cells tagged {CHECKED}; if that is meant, run make record."
+            f" The first difference:\n{different}"
         )
     for cell, reference in zip(cells, references, strict=True):
         if compare_all or ANY_CHECKPOINT in tags(cell):
@@ -208,7 +212,8 @@ def text_of(cell: NotebookNode, chapter: Path) -> dict[str, str]:
                 output.get("data", [output.output_type])
             )
             raise ChapterError(
-                f"{chapter.stem}: a cell tagged {CHECKED} shows {what}; only text is compared:\n{cell.source}"
+                f"{chapter.stem}: a cell tagged {CHECKED} shows {what};"
+                f" only text is compared:\n{cell.source}"
             )
     if not text:
         raise ChapterError(
@@ -218,7 +223,7 @@ def text_of(cell: NotebookNode, chapter: Path) -> dict[str, str]:
 
 
 def write_checksums() -> None:
-    """The sha256 of each file of the mini checkpoint and the classifier, except for the cards, which people edit."""
+    """The sha256 of each file that ships, except for the cards, which people edit."""
     for folder, record in (
         (checkpoints.MINI, checkpoints.MINI_SHA256),
         (classify.CLASSIFIER, classify.CLASSIFIER_SHA256),
@@ -235,7 +240,7 @@ def write_checksums() -> None:
 
 
 def main() -> int:
-    """Record every chapter, two at a time, and remove the references of chapters that are gone."""
+    """Record every chapter; remove the references of chapters that are gone."""
     os.environ |= {"OMP_NUM_THREADS": "1", "GPT2COURSE_EFFORT": "quick"}
     if settings.checkpoint_name() != "mini":
         print(

@@ -1,4 +1,4 @@
-"""The sample chapter, which uses every construct of the book, and spoiled copies of it."""
+"""The sample chapter, with every construct of the book, and spoiled copies of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SAMPLE = Path(__file__).parent / "sample/sample.md"
 
 
 def spoiled(folder: Path, old: str, new: str) -> Path:
-    """A copy of the sample chapter in which one text is replaced by another, wherever it stands."""
+    """A copy of the sample chapter in which one text is replaced by another."""
     text = SAMPLE.read_text(encoding="utf-8")
     assert old in text, f"the sample has no {old!r}"
     shutil.copytree(SAMPLE.parent, folder, dirs_exist_ok=True)

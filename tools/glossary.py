@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from tools.notebooks import chapter_files, labels
+from tools.chapters import Place, chapter_files, labels
 from tools.publication import ROOT
 
 NOT_READ_IN_ORDER = ("index", "glossary", "sources")
@@ -45,7 +45,7 @@ class Term:
             return link[1]
         if not link or link[1] not in places():
             raise ValueError(f"{self.name!r} must end in a link to a page or a label")
-        return places()[link[1]][0]
+        return places()[link[1]].page
 
     @property
     def pattern(self) -> re.Pattern:
@@ -57,7 +57,7 @@ class Term:
 
 
 @cache
-def places() -> dict[str, tuple[str, str]]:
+def places() -> dict[str, Place]:
     """The page of every label in the book, and what stands there."""
     return labels(ROOT / "book")
 

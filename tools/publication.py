@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def repository() -> str | None:
-    """owner/name on GitHub, from GITHUB_REPOSITORY or a git remote; None when nobody says."""
+    """owner/name on GitHub, from GITHUB_REPOSITORY or a git remote; None if unknown."""
     if os.environ.get("GITHUB_REPOSITORY"):
         return os.environ["GITHUB_REPOSITORY"]
     try:
@@ -25,7 +25,10 @@ def repository() -> str | None:
 
 
 def base_url() -> str | None:
-    """Where the site will be, with a slash at its end: SITE_URL, or GitHub Pages of GITHUB_REPOSITORY."""
+    """Where the site will be, with a slash at its end.
+
+    From SITE_URL, else GitHub Pages of GITHUB_REPOSITORY; None if neither is set.
+    """
     if os.environ.get("SITE_URL"):
         return os.environ["SITE_URL"].rstrip("/") + "/"
     owner, _, name = os.environ.get("GITHUB_REPOSITORY", "").partition("/")

@@ -1,9 +1,27 @@
-// What scrolls sideways must be within reach of the keyboard. The theme sees to code and tables, this to formulas.
-const reachFormulas = () => {
-  for (const formula of document.querySelectorAll("div.math, div.math mjx-container")) {
-    if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
-    else formula.removeAttribute("tabindex");
+// What scrolls sideways must be within reach of the keyboard, and say that it scrolls.
+// The theme sees to code and to its own tables; this to formulas, outputs and figures.
+const FORMULAS = "div.math, div.math mjx-container";
+const WIDE =
+  ".pst-scrollable-table-container, .cell_output .output.text_html, figure.course-figure";
+
+const lookAtWidths = () => {
+  for (const box of document.querySelectorAll(`${FORMULAS}, ${WIDE}`)) {
+    const wide = box.scrollWidth > box.clientWidth + 1;
+    if (wide) box.tabIndex = 0;
+    else if (!box.matches(".pst-scrollable-table-container")) box.removeAttribute("tabindex");
+    if (box.matches(WIDE)) box.classList.toggle("course-wide", wide);
   }
 };
-addEventListener("load", () => window.MathJax?.startup?.promise?.then(reachFormulas));
-addEventListener("resize", reachFormulas);
+
+const lookAtPosition = ({ target: box }) => {
+  if (!box.classList?.contains("course-wide")) return;
+  const end = box.scrollLeft + box.clientWidth >= box.scrollWidth - 1;
+  box.classList.toggle("course-wide-end", end);
+};
+
+addEventListener("load", () => {
+  lookAtWidths();
+  window.MathJax?.startup?.promise?.then(lookAtWidths);
+});
+addEventListener("resize", lookAtWidths);
+document.addEventListener("scroll", lookAtPosition, { capture: true, passive: true });

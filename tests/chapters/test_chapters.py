@@ -1,7 +1,8 @@
-"""Every chapter runs as a notebook: its cells, its assertions, the outputs that must not change, its exercises.
+"""Every chapter runs as a notebook: cells, assertions, recorded outputs, exercises.
 
-Stubs must fail their checks and solutions must pass them: `references.to_run` turns both into assertions. Two chapters
-run at a time, each in a process of nbval, at effort quick unless GPT2COURSE_EFFORT says otherwise.
+Stubs must fail their checks, solutions must pass them: `references.to_run` turns both
+into assertions. Two chapters run at a time, each in a process of nbval, at effort quick
+unless GPT2COURSE_EFFORT says otherwise.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ RESULT = re.compile(r"^(PASSED|FAILED) .*?(\w+)\.ipynb::Cell (\d+)", flags=re.M)
 
 
 def run_nbval(*paths: Path) -> tuple[int, str]:
-    """Run notebooks under nbval in a process of its own; return its exit status and what it printed, uncoloured."""
+    """Run notebooks under nbval; return its exit status and what it printed."""
     command = [
         *(
             sys.executable,
@@ -50,7 +51,7 @@ def run_nbval(*paths: Path) -> tuple[int, str]:
 
 
 def run_chapter(chapter: Path, folder: Path) -> tuple[int, int, str]:
-    """Run one chapter with its references; return exit status, number of code cells, and what was printed."""
+    """Run one chapter; return exit status, number of cells, and what was printed."""
     compare_all = settings.checkpoint_name() == "mini"
     notebook = references.with_references(
         chapter, references.read_references(chapter), compare_all=compare_all
@@ -63,7 +64,7 @@ def run_chapter(chapter: Path, folder: Path) -> tuple[int, int, str]:
 
 @pytest.fixture(scope="session")
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    """The runs of the chapters that were asked for, started together, so that two are always under way."""
+    """The runs of the chapters that were asked for; two are always under way."""
     folder = tmp_path_factory.mktemp("chapters")
     wanted = [
         item.callspec.params["chapter"]
@@ -82,7 +83,8 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_chapter_runs(chapter: Path, runs: dict[Path, Future]) -> None:
     status, n_cells, printed = runs[chapter].result()
     passed = sum(outcome == "PASSED" for outcome, _, _ in RESULT.findall(printed))
-    # nbval lets a cell after one that timed out fail as expected, and skips some: so count, too
+    # nbval lets a cell after one that timed out fail as expected, and skips some:
+    # so count, too
     assert (status, passed) == (0 if n_cells else 5, n_cells), printed[
         -8000:
     ]  # pytest says 5 when there is no cell
@@ -92,7 +94,7 @@ def test_chapter_runs(chapter: Path, runs: dict[Path, Future]) -> None:
 def test_nbval_sees_what_is_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sample passes. A wrong reference, a cell that raises, a stub that passes, a solution that fails do not."""
+    """Wrong references, cells that raise, stubs that pass, solutions that fail."""
     monkeypatch.setenv("GPT2COURSE_CHECKPOINT", "mini")
     (right,) = recorded_sample()
     wrong = {**right, "stdout": "[1, 4, 8]\n"}
@@ -114,7 +116,7 @@ def test_nbval_sees_what_is_wrong(
     results: dict[str, dict[int, str]] = {}
     for outcome, name, cell in RESULT.findall(printed):
         results.setdefault(name, {})[int(cell)] = outcome[0]
-    # the cells of the sample: one with a reference, the one that defines the check, the stub, the solution
+    # the sample's cells: one with a reference, the check, the stub, the solution
     assert {
         name: "".join(outcome for _, outcome in sorted(cells.items()))
         for name, cells in results.items()

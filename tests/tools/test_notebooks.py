@@ -1,4 +1,4 @@
-"""Notebooks made from chapters: nothing of MyST is left, nothing is lost, students get no solutions."""
+"""Notebooks made from chapters: no MyST left, nothing lost, no solution shown."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import nbformat
 import pytest
 from references import BOOK, converter
 from samples import SAMPLE, spoiled
+
+from tools import chapters
+from tools.notebooks import pictures, prose
 
 convert, ConvertError = converter.convert, converter.ConvertError
 
@@ -32,14 +35,15 @@ MYST = {
 
 @pytest.fixture(autouse=True)
 def nowhere_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever this copy's remote is: here nobody knows where the course is published."""
+    """Whatever this copy's remote is: here nobody knows where the site will be."""
     for name in ("SITE_URL", "GITHUB_REPOSITORY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(converter, "repository", lambda: None)
+    for module in (converter, prose):
+        monkeypatch.setattr(module, "repository", lambda: None)
 
 
 def markdown(notebook: nbformat.NotebookNode, *, with_code: bool = True) -> str:
-    """The prose of a notebook, if asked without its code blocks, code spans and formulas."""
+    """The prose of a notebook, if asked without code and formulas."""
     text = "\n\n".join(
         cell.source for cell in notebook.cells if cell.cell_type == "markdown"
     )
@@ -81,11 +85,19 @@ def test_chapters_become_plain_notebooks(chapter: Path, solutions: bool) -> None
 @pytest.mark.parametrize("construct", MYST)
 def test_left_over_syntax_is_seen(construct: str) -> None:
     examples = {
-        "directive": "> ```{note}", "colon fence": ":::", "role": "a {doc}`b`", "label": "(a-b)=",
+        "directive": "> ```{note}",
+        "colon fence": ":::",
+        "role": "a {doc}`b`",
+        "label": "(a-b)=",
         "option": ":tags: [a]",
-        "comment": "% no", "block break": "+++", "attributes": "{.wide}", "footnote": "a[^1]",
-        "label of a formula": "$$ (eq)", "link to a chapter": "[a](b.md)", "definition": ": meaning",
-    }  # fmt: skip
+        "comment": "% no",
+        "block break": "+++",
+        "attributes": "{.wide}",
+        "footnote": "a[^1]",
+        "label of a formula": "$$ (eq)",
+        "link to a chapter": "[a](b.md)",
+        "definition": ": meaning",
+    }
     assert [
         line.split(":")[0] for line in left_over(f"text\n{examples[construct]}\ntext")
     ].count(construct) == 1
@@ -118,11 +130,14 @@ def test_every_construct_keeps_its_content() -> None:
         "> > **Warning**\n> >\n> > Take care.\n> >\n> > - one",
         "> **Tip**\n>\n> A tip between colons, with ${\\alpha}$.",
         "<details>\n<summary>Open me</summary>\n\nFolded **text**.\n\n</details>",
-        "[link](https://example.org/a_(b)), [the second section](#sample-second), [The second section](#sample-second)",
-        "A sample chapter, this page, [the figure](#fig-sample), the equation, $a^2$, $b_{[1](2)}$, `{not}` a role,",
+        "[link](https://example.org/a_(b)), [the second section](#sample-second), "
+        "[The second section](#sample-second)",
+        "A sample chapter, this page, [the figure](#fig-sample), the equation, $a^2$, "
+        "$b_{[1](2)}$, `{not}` a role,",
         "token, marked, a footnote<sup>one</sup> and an escaped \\{brace\\}.",
         '<a id="sample-second" name="sample-second"></a>\n\n## The second section',
-        'alt="A black square, &quot;the sample&quot;." width="40">\n\n**Figure.** A square with the side $a$.',
+        'alt="A black square, &quot;the sample&quot;." width="40">\n\n'
+        "**Figure.** A square with the side $a$.",
         "$$\na^2 + b^2\n$$\n\n$$\nc^2\n$$",
         '```python\ndef area(self) -> int:\n    """Its area."""\n    return 9\n```',
         '```python\nclass Square:\n    """A square."""\n```',
@@ -131,7 +146,7 @@ def test_every_construct_keeps_its_content() -> None:
         "**Areas**\n\n| side | area |\n| --- | --- |\n| 1 |",
         "| two sides | $4$ |",
         "- **Term**: Meaning of the",
-        "### Exercise: The area of a square\n\nWrite `area(side)`.",
+        "### Exercise 1: The area of a square\n\nWrite `area(side)`.",
     ]:
         assert expected in text
     assert "nobody reads this" not in text
@@ -139,7 +154,7 @@ def test_every_construct_keeps_its_content() -> None:
 
 
 def test_pictures_are_png_on_white() -> None:
-    """Colab shows no SVG. A currentColor that is black on a dark page could not be seen."""
+    """Colab shows no SVG, and black on a dark page could not be seen."""
     from io import BytesIO
 
     from matplotlib.image import imread
@@ -156,7 +171,7 @@ def test_pictures_are_png_on_white() -> None:
 def test_diagrams_with_text_show_it() -> None:
     blank = '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="20"></svg>'
     text = blank.replace("></svg", '><text x="5" y="15">attention</text></svg')
-    assert converter.rendered(blank)[0] != converter.rendered(text)[0], (
+    assert pictures.rendered(blank)[0] != pictures.rendered(text)[0], (
         "no font was found"
     )
 
@@ -177,7 +192,7 @@ def test_values_of_the_build_are_written_into_the_prose(tmp_path: Path) -> None:
 
 
 def test_values_lie_where_the_build_puts_them() -> None:
-    """If another version of myst-nb wrote them elsewhere, every number in the notebooks would be gone."""
+    """If myst-nb wrote them elsewhere, every number in the notebooks would be gone."""
     chapters = [
         path
         for path in converter.chapter_files(BOOK)
@@ -237,7 +252,7 @@ def test_the_course_is_installed_from_where_it_is_published(
         (
             "```{table} Another one",
             "```{csv-table} Another one",
-            r"sample\.md.*directive \{csv-table\}",
+            r"sample\.md, line 103: .*directive \{csv-table\}",
         ),
         (
             "{term}`token`",
@@ -255,14 +270,14 @@ def test_the_course_is_installed_from_where_it_is_published(
         (
             ":pyobject: Square.area",
             ":pyobject: Square.volume",
-            "finds no Square.volume",
+            "named 'Square.volume' not found",
         ),
         (
             ":end-before: def area",
             ":end-before: def volume",
-            "no line with 'def volume'",
+            "end-before pattern not found: def volume",
         ),
-        (":lines: 1-2, 4", ":diff: other.py", "unknown option 'diff'"),
+        (":lines: 1-2, 4", ":linse: 1-2", "unknown option 'linse'"),
         ("```{exercise-end}\n```", "", "solution-start inside of another exercise"),
         ("```{solution-end}\n```", "", "solution-start has no solution-end"),
         ("  - $4$\n", "", "rows of a list-table have different lengths"),
@@ -295,3 +310,110 @@ def test_writing_the_whole_book(tmp_path: Path) -> None:
         cell.id for cell in convert(chapter).cells
     ]
     assert "side * side" not in (folder / "sample.ipynb").read_text(encoding="utf-8")
+
+
+# ---- what other people's files look like -------------------------------------------
+
+HEADER = """---
+jupytext:
+  text_representation: {extension: .md, format_name: myst}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+
+"""
+
+
+def converted(folder: Path, body: str | bytes) -> str:
+    """The prose of the notebook that is made of a chapter, after its opening cell."""
+    raw = body if isinstance(body, bytes) else (HEADER + body).encode()
+    (folder / "page.md").write_bytes(raw)
+    return markdown(convert(folder / "page.md"))
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    body = (HEADER + "# Title\n\n```{code-cell}\n1 + 1\n```\n").encode()
+    plain = converted(tmp_path, body)
+    assert converted(tmp_path, b"\xef\xbb\xbf" + body) == plain
+    assert plain.endswith("\n\n# Title")
+    assert "jupytext" not in plain
+
+
+def test_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+    body = (HEADER + "# Title\n\nOne.\n\n- a\n- b\n").encode()
+    assert converted(tmp_path, body.replace(b"\n", b"\r\n")) == converted(
+        tmp_path, body
+    )
+
+
+@pytest.mark.parametrize("hidden", ["% the answer is 42", "+++", "{.wide}"])
+def test_what_is_not_shown_ends_a_paragraph(tmp_path: Path, hidden: str) -> None:
+    text = converted(tmp_path, f"Read this.\n{hidden}\nThen go on.\n")
+    assert text.endswith("Read this.\n\nThen go on.")
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("a | b", r"a \| b"),
+        (r"a \| b", r"a \| b"),
+        ("`a | b`", r"`a \| b`"),
+        ("$|x| + \\|y\\|$", r"$\vert x\vert  + \Vert y\Vert $"),
+    ],
+)
+def test_a_bar_stays_inside_its_cell(tmp_path: Path, cell: str, expected: str) -> None:
+    rows = f"* - one\n% no\n  - two\n* - {cell}\n  - 2\n"
+    table = f"```{{list-table}}\n:header-rows: 1\n\n{rows}```\n"
+    lines = converted(tmp_path, table).splitlines()
+    assert lines[-3:] == ["| one | two |", "| --- | --- |", f"| {expected} | 2 |"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"# Title\n\ncaf\xe9\n", r"page\.md, line 3: the byte 0xe9 is not UTF-8"),
+        ("# T\n\na\u2028b\n".encode(), r"page\.md, line 3: the character U\+2028"),
+        (b"# T\na\x0cb\n", r"page\.md, line 2: the character U\+000C"),
+    ],
+)
+def test_odd_bytes_are_named_with_their_line(
+    tmp_path: Path, raw: bytes, message: str
+) -> None:
+    with pytest.raises(ConvertError, match=message):
+        converted(tmp_path, raw)
+
+
+def test_an_error_names_the_line(tmp_path: Path) -> None:
+    body = "# Title\n\nText.\n\n```{code-cell}\n1\n```\n\n\nSee {ref}`nowhere`.\n"
+    line = (HEADER + body).split("\n").index("See {ref}`nowhere`.") + 1
+    with pytest.raises(ConvertError, match=rf"page\.md, line {line}: there is no"):
+        converted(tmp_path, body)
+
+
+# ---- as on the site ----------------------------------------------------------------
+
+
+def test_folded_cells_stay_folded(tmp_path: Path) -> None:
+    chapter = spoiled(tmp_path, "[nbval-check-output, any-checkpoint]", "[hide-input]")
+    cells = [cell for cell in convert(chapter).cells if cell.cell_type == "code"]
+    (folded,) = [cell for cell in cells if "source_hidden" in cell.metadata]
+    assert folded.source.startswith("sides = [1, 2, 3]")
+    assert folded.metadata.source_hidden is True
+    assert folded.metadata.jupyter.source_hidden is True
+
+
+def test_pages_and_exercises_have_the_numbers_of_the_site(tmp_path: Path) -> None:
+    chapter = spoiled(tmp_path / "book", "Some text", "Some text")
+    (tmp_path / "book/other.md").write_text("# Other\n", encoding="utf-8")
+    (tmp_path / "book/home.md").write_text("# Home\n", encoding="utf-8")
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/home\nparts:\n"
+        "- caption: One\n  numbered: 1\n  chapters: [{file: book/other}]\n"
+        "- caption: Two\n  numbered: 1\n  chapters: [{file: book/sample}]\n",
+        encoding="utf-8",
+    )
+    assert chapters.page_numbers(chapter.parent) == {"other": 1, "sample": 2}
+    text = markdown(convert(chapter))
+    assert "\n# 2. A sample chapter\n" in text
+    assert "### Exercise 2.1: The area of a square" in text
+    assert "The exercise [Exercise 2.1](#ex-sample-area) was" in text
+    assert markdown(convert(chapter.with_name("home.md"))) == "# Home"

@@ -1,4 +1,4 @@
-"""The five classes of transformers that the page on the model family shows: shapes, what is random, padding, rows."""
+"""The five classes of the page on the model family: shapes, what is random, padding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import torch
 from conftest import perturb
 
 from gpt2course.checkpoints import checkpoint_folder
-from gpt2course.course.exercises import NotYet, family
 
 B, T, PAD = 2, 6, 60
 SHAPES = {
@@ -91,85 +90,3 @@ def test_a_new_token_needs_a_new_row():
         model(torch.tensor([[1, 61]]))
     model.resize_token_embeddings(62)
     assert model(torch.tensor([[1, 61]])).logits.isfinite().all()
-
-
-def best_pair(start, end, longest):
-    """The two best ends, chosen apart."""
-    return start.argmax(), end.argmax()
-
-
-@pytest.mark.parametrize(
-    ("checker", "answer", "message"),
-    [
-        (
-            family.shapes,
-            lambda B, T, C, V, labels: {},
-            "these classes are missing: GPT2ForQuestionAnswering",
-        ),
-        (
-            family.shapes,
-            lambda B, T, C, V, labels: dict.fromkeys(SHAPES, (B, T, labels)),
-            "GPT2Model does not give",
-        ),
-        (
-            family.random_weights,
-            lambda model, file: set(model) - set(file),
-            "'transformer.'|token embedding",
-        ),
-        (
-            family.random_weights,
-            lambda model, file: set(),
-            "in no file; yours draws nothing",
-        ),
-        (
-            family.score,
-            lambda hidden, ids, weight, pad: hidden[:, -1] @ weight.T,
-            "the last column",
-        ),
-        (
-            family.score,
-            lambda hidden, ids, weight, pad: (
-                hidden[torch.arange(3), (ids != pad).sum(1) - 1] @ weight.T
-            ),
-            "on the left, the number of real tokens",
-        ),
-        (
-            family.score,
-            lambda hidden, ids, weight, pad: hidden @ weight.T,
-            r"should give \(3, 2\) scores",
-        ),
-        (
-            family.positions,
-            lambda mask: mask.cumsum(1),
-            "first real token is at position 0",
-        ),
-        (family.positions, lambda mask: mask.cumsum(1) - 1, "negative position"),
-        (
-            family.positions,
-            lambda mask: torch.arange(5).expand_as(mask),
-            "are at 0, 1, 2",
-        ),
-        (family.span, best_pair, "ends before it starts"),
-        (
-            family.span,
-            lambda start, end, longest: (0, len(end) - 1),
-            "the best span is",
-        ),
-        (
-            family.words,
-            lambda words, labels: [-100 if w is None else labels[w] for w in words],
-            "every token got",
-        ),
-        (
-            family.words,
-            lambda words, labels: [
-                -100 if w in (None, b) else labels[w]
-                for w, b in zip(words, [None, *words], strict=False)
-            ],
-            "the first token of a word",
-        ),
-    ],
-)
-def test_a_wrong_answer_is_told_what_is_wrong(checker, answer, message):
-    with pytest.raises(NotYet, match=message):
-        checker(answer)

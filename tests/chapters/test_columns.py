@@ -1,0 +1,154 @@
+"""No line of code is wider than its column: 88 characters, and 76 where readers see it.
+
+On a desk a page has room for 76 characters; tests/site holds what the browser shows.
+The lists of what is still too wide are exact: who makes the last line of a file fit
+takes the file off its list, and none may be added.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from chapter import CHAPTERS, Chapter, included
+from references import ROOT
+
+SHOWN = 76
+# chapters with a wide line in their cells
+WIDE_CELLS: set[str] = {
+    "architecture",
+    "attention",
+    "cache",
+    "clinic",
+    "counting",
+    "family",
+    "generation",
+    "gpt2",
+    "greedy",
+    "jokes",
+    "loss",
+    "pretraining",
+    "sampling",
+    "sentiment",
+    "tokens",
+    "training",
+}
+# chapters that show a wide line of the package
+WIDE_EXCERPTS: set[str] = {
+    "architecture",
+    "attention",
+    "cache",
+    "sentiment",
+    "training",
+}
+# files with a line of more than 88 characters
+WIDE_FILES: set[str] = {
+    "benchmarks/generation.py",
+    "benchmarks/sentiment.py",
+    "benchmarks/sentiment_accuracy.py",
+    "benchmarks/training.py",
+    "gpt2course/cli/__init__.py",
+    "gpt2course/config.py",
+    "gpt2course/course/__init__.py",
+    "gpt2course/course/exercises/__init__.py",
+    "gpt2course/course/exercises/architecture.py",
+    "gpt2course/course/exercises/attention.py",
+    "gpt2course/course/exercises/cache.py",
+    "gpt2course/course/exercises/clinic.py",
+    "gpt2course/course/exercises/counting.py",
+    "gpt2course/course/exercises/family.py",
+    "gpt2course/course/exercises/generation.py",
+    "gpt2course/course/exercises/gpt2.py",
+    "gpt2course/course/exercises/greedy.py",
+    "gpt2course/course/exercises/jokes.py",
+    "gpt2course/course/exercises/loss.py",
+    "gpt2course/course/exercises/pretraining.py",
+    "gpt2course/course/exercises/sampling.py",
+    "gpt2course/course/exercises/sentiment.py",
+    "gpt2course/course/exercises/tokens.py",
+    "gpt2course/course/exercises/training.py",
+    "gpt2course/course/interpret.py",
+    "gpt2course/course/measurements/__init__.py",
+    "gpt2course/course/notebook.py",
+    "gpt2course/course/plots.py",
+    "gpt2course/course/widgets.py",
+    "gpt2course/data/jokes.py",
+    "gpt2course/data/packing.py",
+    "gpt2course/data/reviews.py",
+    "gpt2course/sentiment/accuracy.py",
+    "gpt2course/sentiment/classify.py",
+    "gpt2course/sentiment/config.py",
+    "gpt2course/settings.py",
+    "gpt2course/training/__init__.py",
+    "gpt2course/training/card.py",
+    "gpt2course/training/finetuning.py",
+    "gpt2course/training/muon.py",
+    "gpt2course/training/pretraining.py",
+    "gpt2course/training/run.py",
+    "tests/benchmarks/test_generation_benchmark.py",
+    "tests/benchmarks/test_sentiment_benchmark.py",
+    "tests/benchmarks/test_training_benchmark.py",
+    "tests/checkpoints/test_load.py",
+    "tests/cli/test_cli.py",
+    "tests/conftest.py",
+    "tests/course/test_widgets.py",
+    "tests/data/test_jokes.py",
+    "tests/data/test_packing.py",
+    "tests/data/test_reviews.py",
+    "tests/generation/test_beam.py",
+    "tests/generation/test_compiled.py",
+    "tests/generation/test_sampling.py",
+    "tests/hub_stand_in.py",
+    "tests/sentiment/test_classify.py",
+    "tests/training/test_finetuning.py",
+    "tests/training/test_muon.py",
+    "tests/training/test_pretraining.py",
+}
+
+
+def too_wide(source: str, limit: int) -> list[str]:
+    """The lines that do not fit."""
+    return [line for line in source.split("\n") if len(line) > limit]
+
+
+def test_code_in_cells_fits_the_page() -> None:
+    wide = {
+        path.stem: lines
+        for path in CHAPTERS
+        for cell in Chapter.read(path).cells
+        if (lines := too_wide(cell.source, SHOWN))
+    }
+    assert set(wide) == WIDE_CELLS, wide
+
+
+def test_code_that_chapters_show_fits_the_page() -> None:
+    wide = {
+        path.stem: lines
+        for path in CHAPTERS
+        for code in included(path)
+        if (lines := too_wide(code, SHOWN))
+    }
+    assert set(wide) == WIDE_EXCERPTS, wide
+
+
+def test_python_fits_the_column() -> None:
+    """Ruff holds it for every file, as `make lint` does."""
+    command = [sys.executable, "-m", "ruff", "check", "--select=E501", "--quiet"]
+    result = subprocess.run(
+        [*command, "--output-format=concise", "."],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wide = {line.split(":")[0] for line in result.stdout.splitlines() if "E501" in line}
+    assert wide == WIDE_FILES, result.stdout[-3000:] + result.stderr
+
+
+def test_what_is_too_wide_is_seen() -> None:
+    assert too_wide("a" * 76 + "\n" + "b" * 77, SHOWN) == ["b" * 77]
+
+
+def test_a_chapter_that_shows_code_is_read() -> None:
+    shown = {path.stem: included(path) for path in CHAPTERS}
+    assert any(shown.values()), "no literalinclude was found in any chapter"

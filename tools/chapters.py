@@ -1,0 +1,119 @@
+"""The chapters: their files, labels, titles, numbers, and values that a build computed.
+
+The numbers are those that Sphinx gives on the site (`numbered` in _toc.yml); notebooks
+take them from here. Next: notebooks/, which turns a chapter into a notebook.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+# str.splitlines and some editors cut lines at these, MyST does not
+SEPARATORS = re.compile(r"[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+
+
+class ConvertError(ValueError):
+    """A chapter that cannot become a notebook; names it, the line, and the reason."""
+
+
+def read_chapter(path: Path) -> str:
+    """The text of a chapter, without a byte-order mark.
+
+    Raises:
+        ConvertError: bytes that are not UTF-8, or an invisible line separator.
+    """
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConvertError(
+            f"{path.name}, line {line}: the byte 0x{data[error.start]:02x} is not"
+            " UTF-8; save the file as UTF-8"
+        ) from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if found := SEPARATORS.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise ConvertError(
+            f"{path.name}, line {line}: the character U+{ord(found[0]):04X} separates"
+            " lines and cannot be seen; put a line break or a space in its place"
+        )
+    return text
+
+
+def chapter_files(book: Path) -> list[Path]:
+    """Every chapter of the table of contents, in its order."""
+    toc = parse_toc_yaml(book.parent / "_toc.yml")
+    return [book.parent / f"{name}.md" for name in toc]
+
+
+def page_numbers(book: Path) -> dict[str, int]:
+    """The number of each page in a numbered part of _toc.yml: {"tokens": 4, ...}.
+
+    Empty for a folder that belongs to no book.
+    """
+    toc = book.parent / "_toc.yml"
+    if not toc.exists():
+        return {}
+    parts = parse_toc_yaml(toc).root.subtrees
+    pages = [page for part in parts if part.numbered for page in part.items]
+    return {Path(page).name: number for number, page in enumerate(pages, 1)}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a label points to: the chapter, and what the place is called."""
+
+    page: str
+    title: str
+
+
+def labels(book: Path) -> dict[str, Place]:
+    """Every label of every chapter in a folder."""
+    numbers = page_numbers(book)
+    found = {}
+    for path in sorted(book.glob("*.md")):
+        page, text = path.stem, read_chapter(path)
+        for label, after in re.findall(r"^\(([\w:-]+)\)=\n+(.*)", text, flags=re.M):
+            found[label] = Place(page, after.lstrip("# "))
+        # a directive is called by its title, when it has one
+        directive = r"^[`:]{3,}\{[\w-]+\} *(.*)\n(?::.*\n)*?:(?:label|name): *(\S+)"
+        for title, label in re.findall(directive, text, flags=re.M):
+            titled = title and "." not in title
+            found[label] = Place(page, title if titled else "the figure")
+        for n, label in enumerate(exercise_labels(text), 1):
+            found[label] = Place(page, exercise_name(numbers.get(page), n))
+    return found
+
+
+def exercise_labels(text: str) -> list[str]:
+    """The labels of the exercises of a chapter, in their order."""
+    start = r"^[`:]{3,}\{exercise(?:-start)?\}.*\n(?::.*\n)*?:label: *(\S+)"
+    return re.findall(start, text, flags=re.M)
+
+
+def exercise_name(page: int | None, number: int) -> str:
+    """What an exercise is called, as on the site: "Exercise 4.3"."""
+    return f"Exercise {page}.{number}" if page else f"Exercise {number}"
+
+
+def title_of(path: Path) -> str:
+    """The first heading of a chapter, or the name of the file."""
+    text = read_chapter(path) if path.exists() else ""
+    heading = re.search(r"^# (.+)", text, flags=re.M)
+    return heading[1].strip() if heading else path.stem
+
+
+def glued_values(chapter: Path) -> dict[str, str]:
+    """What the last build computed for the prose of a chapter; empty if none did."""
+    executed = chapter.parent.parent / "_build/jupyter_execute" / chapter.parent.name
+    path = executed / f"{chapter.stem}.glue.json"
+    if not path.exists():
+        return {}
+    glued = json.loads(path.read_text(encoding="utf-8"))
+    return {name: output["data"]["text/plain"] for name, output in glued.items()}

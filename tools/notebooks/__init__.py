@@ -1,0 +1,126 @@
+"""Turn chapters (MyST markdown) into notebooks that look right in Jupyter and in Colab.
+
+A notebook knows plain Markdown only. So admonitions become quotations, diagrams become
+embedded pictures, references become links, and computed values are written into the
+prose. The student edition leaves the solutions out. Anything that has no plain form
+here is an error: MyST syntax never reaches a reader of a notebook.
+
+`python -m tools.notebooks FOLDER` writes the student edition, with --solutions the
+instructor's. blocks.py has directives, prose.py roles and links, pictures.py images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import nbformat
+from jupytext.myst import CODE_DIRECTIVE, myst_to_notebook
+from nbformat import NotebookNode
+
+from tools.chapters import ConvertError, chapter_files, read_chapter
+from tools.notebooks.blocks import Page
+from tools.publication import repository
+
+__all__ = ["ConvertError", "chapter_files", "convert", "write_notebooks"]
+
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+INSTALL = """\
+# installs the course where it is missing, in Colab for example; a minute at most
+import importlib.util
+
+if importlib.util.find_spec("gpt2course") is None:
+    %pip install --quiet "gpt2course @ git+https://github.com/{repository}"
+"""
+HOW_TO_INSTALL = (
+    "It needs the package `gpt2course`. If the first import fails, install the package"
+    " from a copy of the course's repository: `pip install ./FOLDER`, with the name of"
+    " your copy's folder."
+)
+
+
+def write_notebooks(book: Path, folder: Path, *, solutions: bool = False) -> list[Path]:
+    """Write a notebook for each chapter, and remove those of chapters that are gone.
+
+    Args:
+        book: folder of the chapters; _toc.yml lies beside it.
+        folder: where NAME.ipynb goes for the chapter NAME.md.
+        solutions: the instructor's edition instead of the students'.
+    """
+    notebooks = {
+        folder / f"{path.stem}.ipynb": convert(path, solutions=solutions)
+        for path in chapter_files(book)
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, notebook in notebooks.items():
+        nbformat.write(notebook, path)
+    for old in set(folder.glob("*.ipynb")) - set(notebooks):
+        old.unlink()
+    return list(notebooks)
+
+
+def convert(chapter: Path, *, solutions: bool = False) -> NotebookNode:
+    """One chapter as a notebook without outputs; always the same, cell ids included.
+
+    Raises:
+        ConvertError: a directive, a role or an option without a plain form, an unknown
+            label, a fence left open; the message names the chapter and the line.
+    """
+    text = read_chapter(chapter)
+    source = myst_to_notebook(text, CODE_DIRECTIVE, add_source_map=True)
+    page = Page(chapter, solutions)
+    cells = []
+    for cell, start in zip(source.cells, source.metadata["source_map"], strict=True):
+        if cell.cell_type == "code":
+            tags = cell.metadata.get("tags", [])
+            if solutions or not (page.in_solution or "solution" in tags):
+                cells.append(code_cell(cell.source, tags))
+        elif markdown := page.markdown(cell.source, first_line(text, start)):
+            cells.append(nbformat.v4.new_markdown_cell(markdown))
+    page.close()
+    if any(cell.cell_type == "code" for cell in cells):
+        cells = [*opening(page), *cells]
+    give_ids(cells, chapter.stem)
+    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+def first_line(text: str, start: int) -> int:
+    """The number of the first line, from 1, that is not blank after `start` lines."""
+    lines = text.split("\n")
+    while start < len(lines) and not lines[start].strip():
+        start += 1
+    return start + 1
+
+
+def code_cell(source: str, tags: list[str]) -> NotebookNode:
+    """A code cell; what is folded on the page is folded in Jupyter and Colab, too."""
+    metadata: dict = {"tags": list(tags)} if tags else {}
+    if {"hide-input", "hide-cell"} & set(tags):
+        metadata |= {"source_hidden": True, "jupyter": {"source_hidden": True}}
+    return nbformat.v4.new_code_cell(source, metadata=metadata)
+
+
+def opening(page: Page) -> list[NotebookNode]:
+    """The first cells: where this comes from, and how to get the package."""
+    where = page.to_page("a page of the course", page.path.stem, "")
+    text = (
+        f"*This notebook is {where}. Numbers in its text are those of the page; the"
+        " cells compute yours.*"
+    )
+    owner_and_name = repository()
+    if not owner_and_name:
+        return [nbformat.v4.new_markdown_cell(f"{text}\n\n{HOW_TO_INSTALL}")]
+    install = INSTALL.format(repository=owner_and_name).rstrip()
+    return [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell(install)]
+
+
+def give_ids(cells: list[NotebookNode], name: str) -> None:
+    """Ids that depend on the content alone; two cells may have the same source."""
+    seen: Counter[tuple[str, str]] = Counter()
+    for cell in cells:
+        content = cell.cell_type, cell.source
+        key = repr((name, seen[content], content)).encode()
+        cell.id = hashlib.sha256(key).hexdigest()[:12]
+        seen[content] += 1
