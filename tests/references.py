@@ -26,11 +26,14 @@ BOOK = ROOT / "book"
 REFERENCE = ROOT / "tests/chapters/reference"
 sys.path.insert(0, str(ROOT))  # `make record` runs this file from its own folder
 
-from gpt2course import (
-    checkpoints,  # noqa: E402
-    settings,  # noqa: E402
+from gpt2course import (  # noqa: E402
+    checkpoints,
+    settings,
 )
-from gpt2course.sentiment import classify  # noqa: E402
+from gpt2course.sentiment import (  # noqa: E402
+    CLASSIFIER,
+    CLASSIFIER_SHA256,
+)
 from tools import notebooks as converter  # noqa: E402
 
 CHECKED, ANY_CHECKPOINT = "nbval-check-output", "any-checkpoint"
@@ -226,7 +229,7 @@ def write_checksums() -> None:
     """The sha256 of each file that ships, except for the cards, which people edit."""
     for folder, record in (
         (checkpoints.MINI, checkpoints.MINI_SHA256),
-        (classify.CLASSIFIER, classify.CLASSIFIER_SHA256),
+        (CLASSIFIER, CLASSIFIER_SHA256),
     ):
         files = sorted(
             path

@@ -1,4 +1,4 @@
-"""The command line: `gpt2course doctor | generate | pretrain | finetune-jokes | finetune-reviews | classify`."""
+"""The command line: `gpt2course doctor | generate | pretrain | finetune-jokes | finetune-sentiment | classify`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import shutil
 import sys
 import time
@@ -216,57 +217,36 @@ def _parser() -> argparse.ArgumentParser:
     jokes.add_argument("--seed", type=int, metavar="N")
     jokes.set_defaults(run=_finetune_jokes)
 
-    reviews = commands.add_parser(
-        "finetune-reviews", help="train a classifier of film reviews"
+    sentiment = commands.add_parser(
+        "finetune-sentiment", help="train a classifier of film reviews"
     )
-    reviews.add_argument(
+    sentiment.add_argument(
         "--output",
         required=True,
         metavar="FOLDER",
-        help="goes on where it stopped if a run lies there",
+        help="resumes the run that is there",
     )
-    reviews.add_argument(
+    sentiment.add_argument(
         "--data",
         metavar="SOURCE",
         help="embedded, hub or a folder with reviews.csv (text,label)",
     )
-    reviews.add_argument(
-        "--reviews", type=int, metavar="N", help="read only N of the training reviews"
-    )
-    reviews.add_argument(
-        "--sentences", type=int, metavar="N", help="read N short sentences of them, too"
-    )
-    reviews.add_argument(
-        "--epochs", type=float, metavar="N", help="passes over what is read"
-    )
-    reviews.add_argument(
-        "--max-tokens", type=int, metavar="N", help="a longer review loses its middle"
-    )
-    reviews.add_argument(
-        "--batch-size", type=int, metavar="N", help="reviews in a step"
-    )
-    reviews.add_argument(
-        "--learning-rate",
-        type=float,
-        metavar="RATE",
-        help="at its peak, for the last layer",
-    )
-    reviews.add_argument(
-        "--layer-decay",
-        type=float,
-        metavar="F",
-        help="rate of a layer by that of the next above",
-    )
-    reviews.add_argument(
-        "--every-position",
-        type=float,
-        metavar="SHARE",
-        help="of the loss, from all positions",
-    )
-    reviews.add_argument("--save-every", type=int, metavar="N", help="steps")
-    reviews.add_argument("--evaluate-every", type=int, metavar="N", help="steps")
-    reviews.add_argument("--seed", type=int, metavar="N")
-    reviews.set_defaults(run=_finetune_reviews)
+    for name, kind, text in (
+        ("max-train-samples", int, "read only N of the training reviews"),
+        ("short-sentences", int, "read N short sentences of them as well"),
+        ("num-train-epochs", float, "passes over the training texts"),
+        ("max-length", int, "tokens; a longer review loses its middle"),
+        ("per-device-train-batch-size", int, "texts in a forward pass"),
+        ("learning-rate", float, "at its peak, for the last layer"),
+        ("layer-decay", float, "rate of a layer by that of the next above"),
+        ("target-replication", float, "fraction of the loss from all positions"),
+        ("save-steps", int, "optimizer steps"),
+        ("logging-steps", int, "optimizer steps"),
+        ("eval-steps", int, "optimizer steps"),
+        ("seed", int, "decides first weights, dropout and order"),
+    ):
+        sentiment.add_argument(f"--{name}", type=kind, metavar="N", help=text)
+    sentiment.set_defaults(run=_finetune_sentiment)
 
     classify = commands.add_parser(
         "classify", help="say of texts whether they praise or blame"
@@ -279,17 +259,17 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument(
         "--model",
         metavar="FOLDER",
-        help="made by finetune-reviews; the course's own by default",
+        help="made by finetune-sentiment; the course's own by default",
     )
     classify.set_defaults(run=_classify)
 
-    for command in (doctor, generate, jokes, reviews):
+    for command in (doctor, generate, jokes, sentiment):
         command.add_argument(
             "--checkpoint",
             metavar="NAME",
             help="mini, gpt2, gpt2-medium, gpt2-large, gpt2-xl or a folder",
         )
-    for command in (doctor, generate, pretrain, jokes, reviews, classify):
+    for command in (doctor, generate, pretrain, jokes, sentiment, classify):
         command.add_argument(
             "--json", action="store_true", help="print one JSON object"
         )
@@ -540,47 +520,51 @@ def _finetune_jokes(options: argparse.Namespace) -> int:
     return 0
 
 
-def _finetune_reviews(options: argparse.Namespace) -> int:
+def _finetune_sentiment(options: argparse.Namespace) -> int:
     import torch
 
     from gpt2course.data import load_reviews
-    from gpt2course.sentiment import ReviewConfig, finetune_reviews, write_card
-
-    given = _given(options, ReviewConfig)
-    folder, config = Path(options.output), ReviewConfig(**given)
-    reviews = load_reviews(options.data)
-    results = finetune_reviews(reviews, config, folder)
-    named = [
-        f"--{name.replace('_', '-')} {value}"
-        for name, value in given.items()
-        if not name.endswith("_every")
-    ]
-    command = " ".join(["gpt2course finetune-reviews --output FOLDER", *named])
-    device = (
-        torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"cpu, {torch.get_num_threads()} threads"
+    from gpt2course.files import set_up_logging
+    from gpt2course.sentiment import (
+        SentimentConfig,
+        finetune_sentiment,
+        write_classifier_card,
     )
-    hardware = f"{device}, torch {torch.__version__}"
-    write_card(
-        folder, train_reviews=len(reviews["train"]), command=command, hardware=hardware
+
+    given = _given(options, SentimentConfig)
+    folder, config = Path(options.output), SentimentConfig(**given)
+    set_up_logging()
+    reviews = load_reviews(options.data)
+    results = finetune_sentiment(reviews, config, folder)
+    command = ["gpt2course", "finetune-sentiment", "--output", "FOLDER"]
+    for name, value in given.items():
+        if name not in ("save_steps", "logging_steps", "eval_steps"):
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    device = f"cpu, {torch.get_num_threads()} threads"
+    if torch.cuda.is_available():
+        device = torch.cuda.get_device_name()
+    write_classifier_card(
+        folder,
+        train_reviews=len(reviews["train"]),
+        command=shlex.join(command),
+        hardware=f"{device}, torch {torch.__version__}",
     )
     if options.json:
         _print_json(folder=str(folder), **results)
     else:
-        for split in ("validation", "test"):
-            result = results[split]
+        for split, result in results.items():
             print(
-                f"{folder}: {result['accuracy']:.4f} of {result['reviews']:,} {split} reviews are right"
+                f"{folder}: accuracy {result['accuracy']:.4f} on "
+                f"{result['reviews']:,} {split} reviews"
             )
     return 0
 
 
 def _classify(options: argparse.Namespace) -> int:
-    from gpt2course.data import LABELS
+    from gpt2course.files import set_up_logging
     from gpt2course.sentiment import (
-        MAX_TOKENS,
         load_classifier,
+        max_length_of,
         predict,
         tokenise_reviews,
     )
@@ -592,17 +576,16 @@ def _classify(options: argparse.Namespace) -> int:
         raise ValueError(
             'there is no text; try: gpt2course classify "I hate this movie!"'
         )
+    set_up_logging()
     model, tokenizer = load_classifier(options.model)
-    rows = tokenise_reviews(
-        texts, tokenizer, getattr(model.config, "max_tokens", MAX_TOKENS)
-    )
+    rows = tokenise_reviews(texts, tokenizer, max_length_of(model, tokenizer))
     answers = [
         {
             "text": text,
-            "label": LABELS[int(chances.argmax())],
-            "probability": round(float(chances.max()), 4),
+            "label": model.config.id2label[int(probabilities.argmax())],
+            "probability": round(float(probabilities.max()), 4),
         }
-        for text, chances in zip(texts, predict(model, rows), strict=True)
+        for text, probabilities in zip(texts, predict(model, rows), strict=True)
     ]
     if options.json:
         _print_json(answers=answers)

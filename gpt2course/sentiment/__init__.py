@@ -1,4 +1,7 @@
-"""Sentiment: a classifier of film reviews, with Trainer. The classifier ships here."""
+"""Sentiment: a classifier of film reviews, trained with transformers' Trainer.
+
+The trained classifier ships in classifier/. Start in finetuning.py.
+"""
 
 import lazy_loader
 
@@ -6,31 +9,32 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "config": ["CHAPTER_RUN", "SentimentConfig"],
-        "classify": [
-            "CARD",
+        "dataset": [
+            "LengthBuckets",
+            "pad_right",
+            "review_dataset",
+            "short_sentences",
+            "tokenise_reviews",
+        ],
+        "model": [
             "CLASSIFIER",
             "CLASSIFIER_SHA256",
-            "LengthBuckets",
-            "MAX_TOKENS",
-            "METRIC",
-            "ReviewConfig",
-            "build_trainer",
-            "evaluate",
-            "finetune_reviews",
-            "layer_groups",
+            "evaluate_classifier",
             "load_classifier",
-            "mcnemar",
-            "metrics",
+            "max_length_of",
             "new_classifier",
-            "pad_right",
             "predict",
-            "review_dataset",
-            "review_loss",
-            "review_sentences",
-            "tokenise_reviews",
-            "wilson",
-            "write_card",
             "write_classifier",
         ],
+        "trainer": [
+            "ACCURACY_METRIC",
+            "ReviewTrainer",
+            "classification_loss",
+            "compute_metrics",
+            "layer_groups",
+        ],
+        "finetuning": ["finetune_sentiment"],
+        "statistics": ["holm", "mcnemar", "wilson_interval"],
+        "card": ["write_classifier_card"],
     },
 )

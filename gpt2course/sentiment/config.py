@@ -1,4 +1,4 @@
-"""The settings of a fine-tuning run on reviews, without torch. finetuning.py carries them out."""
+"""The settings of a fine-tuning run on reviews, without torch. Next: finetuning.py."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class SentimentConfig:
         num_train_epochs: passes over the training texts.
         max_length: tokens of a review; a longer one keeps its beginning and its end.
         per_device_train_batch_size: texts in a forward pass on each device.
-        learning_rate: of the classification layer at its peak; after a warm-up it falls
-            to 0 along half a cosine.
-        layer_decay: the learning rate of a layer, divided by that of the layer above it.
+        learning_rate: of the classification layer at its peak; after a warm-up it
+            falls to 0 along half a cosine.
+        layer_decay: the learning rate of a layer, divided by that of the layer above.
         target_replication: fraction of the loss that comes from all positions, 0 to 1;
             the rest comes from the last token.
         save_steps: optimizer steps between two checkpoints.
@@ -71,8 +71,8 @@ class SentimentConfig:
             )
         if self.max_train_samples is not None and self.max_train_samples < 2:
             raise ValueError(
-                f"max_train_samples is {self.max_train_samples}; it must be at least 2, "
-                "one review of each class"
+                f"max_train_samples is {self.max_train_samples}; it must be at least "
+                "2, one review of each class"
             )
         check_max_length(self.max_length)
         check_target_replication(self.target_replication)
@@ -99,8 +99,8 @@ def check_target_replication(target_replication: float) -> None:
     """
     if not 0 <= target_replication <= 1:
         raise ValueError(
-            f"target_replication is {target_replication}; it is a fraction of the loss, "
-            "so it must lie between 0 and 1"
+            f"target_replication is {target_replication}; it is a fraction of the "
+            "loss, so it must lie between 0 and 1"
         )
 
 

@@ -1,0 +1,289 @@
+"""The classifier: a new one, the one that ships, writing, loading, predicting.
+
+dataset.py makes its input, trainer.py trains it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    GPT2ForSequenceClassification,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from gpt2course.checkpoints import (
+    CheckpointError,
+    checkpoint_folder,
+    read_config,
+    verify,
+)
+from gpt2course.data import LABELS
+from gpt2course.files import replacing, write_text
+from gpt2course.sentiment.dataset import pad_right, tokenise_reviews
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+CLASSIFIER = Path(__file__).parent / "classifier"
+CLASSIFIER_SHA256 = Path(__file__).parent / "classifier.sha256.json"
+
+
+def new_classifier(
+    checkpoint: str | None = None, *, random: bool = False, seed: int = 0
+) -> GPT2ForSequenceClassification:
+    """A pretrained GPT-2 with a new classification layer in place of the language head.
+
+    Args:
+        checkpoint: as in `load_checkpoint`.
+        random: initialise the whole network at random, to see what pretraining brings.
+        seed: decides the random weights.
+
+    Returns:
+        float32, eval mode. Labels are negative and positive; the pad token is the
+        end-of-text token. Attention weights have no dropout in training, whatever the
+        checkpoint says: on a CPU that would cost a third of the speed.
+
+    Source: transformers.GPT2ForSequenceClassification. Chapter: sentiment.
+    """
+    folder = checkpoint_folder(checkpoint)
+    config = AutoConfig.from_pretrained(folder)
+    config.id2label = dict(enumerate(LABELS))
+    config.label2id = {label: i for i, label in enumerate(LABELS)}
+    config.pad_token_id = config.eos_token_id
+    config.dtype = torch.float32
+    config.use_cache = False
+    # torch's fused attention on a CPU has no dropout; that of the residual stream stays
+    config.attn_pdrop = 0.0
+    if config.activation_function == "gelu_new":
+        # the same function, in one operation instead of eight
+        config.activation_function = "gelu_pytorch_tanh"
+    torch.manual_seed(seed)
+    if random:
+        model = GPT2ForSequenceClassification(config)
+    else:
+        # the loading report would say what is meant: score is new, lm_head is left out
+        with quiet_transformers():
+            model = GPT2ForSequenceClassification.from_pretrained(
+                folder, config=config, dtype=torch.float32
+            )
+    patch_classifier(model)
+    return model.eval()
+
+
+def patch_classifier(model: GPT2ForSequenceClassification) -> None:
+    """Correct two assumptions of transformers that do not hold for this model.
+
+    Args:
+        model: changed in place.
+
+    Chapter: sentiment.
+    """
+    # Its loss is a mean already. Otherwise Trainer would not divide it by the number
+    # of accumulated batches.
+    model.accepts_loss_kwargs = False
+    # Padding on the right needs no mask: no token attends to it, and without a mask
+    # torch takes its fused causal kernel.
+    model.transformer.warn_if_padding_and_no_attention_mask = _no_warning
+
+
+def _no_warning(*_: object) -> None:
+    pass
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Load weights without transformers' report and progress bar."""
+    level = transformers_logging.get_verbosity()
+    had_bar = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if had_bar:
+            transformers_logging.enable_progress_bar()
+
+
+def write_classifier(
+    model: GPT2ForSequenceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+) -> None:
+    """Save a classifier and its tokenizer for from_pretrained and pipeline.
+
+    The weights are stored in float16 and loaded as float32.
+
+    Args:
+        model: the classifier.
+        tokenizer: its model_max_length says how many tokens of a review are read.
+        folder: where the files go; it is made if it does not exist.
+
+    Chapter: evaluating-a-classifier.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: tensor.detach().to("cpu", torch.float16).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    with replacing(folder / "model.safetensors") as partial:
+        save_file(state, partial, metadata={"format": "pt"})
+        partial.chmod(0o644)  # safetensors makes it readable by its owner only
+    config = model.config.to_diff_dict() | {
+        "architectures": ["GPT2ForSequenceClassification"],
+        "dtype": "float32",
+    }
+    write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.save_pretrained(folder)
+
+
+def load_classifier(
+    folder: str | Path | None = None,
+) -> tuple[GPT2ForSequenceClassification, PreTrainedTokenizerBase]:
+    """A trained classifier and its tokenizer: float32, eval mode.
+
+    Args:
+        folder: what `gpt2course finetune-sentiment` wrote, or another classifier of
+            two labels; the classifier of the course by default. Its own names of the
+            labels are in model.config.id2label. Without a pad token it gets the
+            end-of-text token as one.
+
+    Raises:
+        CheckpointError: the files are missing, damaged or altered, it is not a
+            classifier of two labels, or it has neither a pad nor an end-of-text token.
+
+    Chapter: evaluating-a-classifier.
+    """
+    if folder is None:
+        verify(CLASSIFIER, json.loads(CLASSIFIER_SHA256.read_text()))
+    folder = Path(folder or CLASSIFIER)
+    read_config(folder)  # a message of one line if it is missing or no GPT-2
+    config = AutoConfig.from_pretrained(folder)
+    architectures = config.architectures
+    if architectures != ["GPT2ForSequenceClassification"] or config.num_labels != 2:
+        raise CheckpointError(
+            f"{folder} holds {architectures} with {config.num_labels} labels, not a "
+            "classifier of two labels; make one with: "
+            "gpt2course finetune-sentiment --output FOLDER"
+        )
+    for name in ("model.safetensors", "tokenizer.json"):
+        if not (folder / name).exists():
+            raise CheckpointError(
+                f"{folder / name} does not exist; is the training finished?"
+            )
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if config.pad_token_id is None:
+        config.pad_token_id = tokenizer.eos_token_id
+    if config.pad_token_id is None:
+        raise CheckpointError(
+            f"{folder} has neither a pad token nor an end-of-text token; "
+            "set pad_token_id in its config.json"
+        )
+    try:
+        with quiet_transformers():
+            model = GPT2ForSequenceClassification.from_pretrained(
+                folder, config=config, dtype=torch.float32
+            )
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise CheckpointError(
+            f"the weights in {folder} cannot be read ({str(error).splitlines()[0]})"
+        ) from None
+    patch_classifier(model)
+    return model.eval(), tokenizer
+
+
+def max_length_of(
+    model: GPT2ForSequenceClassification, tokenizer: PreTrainedTokenizerBase
+) -> int:
+    """How many tokens of a review a classifier reads.
+
+    Args:
+        model: a classifier; it has n_positions positions.
+        tokenizer: beside it; model_max_length is what it was trained with.
+    """
+    return min(tokenizer.model_max_length, model.config.n_positions)
+
+
+@torch.inference_mode()
+def predict(
+    model: GPT2ForSequenceClassification,
+    rows: Sequence[Sequence[int]],
+    batch_size: int = 32,
+) -> Tensor:
+    """Probabilities of the two labels; texts of similar length share a batch.
+
+    Args:
+        model: a classifier.
+        rows: token ids, of `tokenise_reviews`.
+        batch_size: texts in a forward pass. The result does not depend on it, but for
+            rounding.
+
+    Returns:
+        (N, 2) float32, on the CPU, in the order of `rows`.
+
+    Raises:
+        ValueError: a logit is NaN or infinite, because the weights are.
+
+    Chapter: sentiment.
+    """
+    logits = torch.empty(len(rows), 2)
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    was_training = model.training
+    model.eval()
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        batch = pad_right([rows[i] for i in chosen], model.config.pad_token_id)
+        outputs = model(input_ids=batch.to(model.device))
+        logits[chosen] = outputs.logits.float().cpu()
+    model.train(was_training)
+    if not torch.isfinite(logits).all():
+        raise ValueError(
+            "the classifier's logits are not finite; its weights are damaged, "
+            "or its training diverged"
+        )
+    return logits.softmax(-1)
+
+
+def evaluate_classifier(
+    model: GPT2ForSequenceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    reviews: Dataset,
+    max_length: int | None = None,
+) -> dict:
+    """Accuracy, number of reviews and loss on a split of `load_reviews`.
+
+    Args:
+        model: a classifier whose label 0 is negative and 1 positive.
+        tokenizer: of the classifier.
+        reviews: the split.
+        max_length: tokens of a review; by default `max_length_of` the classifier.
+
+    Returns:
+        accuracy (0 to 1), reviews (their number), loss (nats per review).
+
+    Chapter: evaluating-a-classifier.
+    """
+    max_length = max_length or max_length_of(model, tokenizer)
+    rows = tokenise_reviews(list(reviews["text"]), tokenizer, max_length)
+    labels = torch.tensor(reviews["label"])
+    probabilities = predict(model, rows)
+    correct = probabilities.argmax(-1) == labels
+    return {
+        "accuracy": correct.float().mean().item(),
+        "reviews": len(labels),
+        "loss": F.nll_loss(probabilities.log(), labels).item(),
+    }
