@@ -1,16 +1,21 @@
-"""Reviews a second in training: the course's recipe for sentiment against the recipe of the source article.
+"""Training speed: the course's recipe for sentiment against that of the source article.
 
-    python benchmarks/sentiment.py --output gpt2course/course/measurements/sentiment-cpu.json
-    python benchmarks/sentiment.py --device cuda --output gpt2course/course/measurements/sentiment-cuda.json
+    python benchmarks/sentiment.py --output OUTPUT
+    python benchmarks/sentiment.py --device cuda --output OUTPUT
 
-Both read the same reviews, cut to the same n_positions, in batches of 16, with the same loss, learning rate and seed.
-The article pads every review to n_positions, passes the attention mask and leaves the rest to Trainer's defaults (it
-also put the whole model into float16, which gives NaN; here it is float32). The course is `gpt2course.classify`:
-batches of similar length, padded to their longest, and the faster of two equal kernels where there are two.
+with OUTPUT gpt2course/course/measurements/sentiment-cpu.json or sentiment-cuda.json.
 
-Each measurement is a process of its own; contestants take turns, and ratios are medians over rounds. On a CPU the time
-is processor time of one thread, so that other programs on the machine do not count. Then both learn from the same few
-hundred reviews, and the loss on held-out reviews is compared: what is fast must not be worse.
+Both read the same reviews, cut to the same n_positions, in batches of 16, with the same
+loss, learning rate and seed. The article pads every review to n_positions, passes the
+attention mask and leaves the rest to Trainer's defaults (it also put the whole model
+into float16, which gives NaN; here it is float32). The course is ReviewTrainer: batches
+of similar length, padded to their longest, and the faster of two equal kernels where
+there are two.
+
+Each measurement is a process of its own; the contestants take turns, and ratios are
+medians over rounds. On a CPU the time is processor time of one thread, so that other
+programs on the machine do not count. Then both train on the same few hundred reviews,
+and the loss on held-out reviews is compared: what is fast must not be worse.
 """
 
 from __future__ import annotations
@@ -27,10 +32,8 @@ from tempfile import TemporaryDirectory
 import torch
 
 CONTESTANTS = ("course", "article")
-SHAPES = {
-    "cpu": ["mini-1024", "mini"],
-    "cuda": ["gpt2"],
-}  # the loss is compared on the last
+# the loss is compared on the last shape
+SHAPES = {"cpu": ["mini-1024", "mini"], "cuda": ["gpt2"]}
 TIMED = {"cpu": 32, "cuda": 3200}  # reviews in a timed run
 LEARNED = {"cpu": 160, "cuda": 3200}  # reviews before the loss is compared
 HELD_OUT = 200
@@ -38,11 +41,11 @@ BATCH = 16
 LEARNING_RATE = {"mini": 1e-3, "mini-1024": 1e-3, "gpt2": 1e-4}
 
 
-# ---- what every child reads ----------------------------------------------------------------------------------------
+# ---- what every process reads ----------------------------------------------------
 
 
 def prepare(shape: str, device: str, folder: Path) -> None:
-    """Write a checkpoint of the shape, with its tokenizer, and the tokens of the reviews."""
+    """Write a checkpoint of the shape, its tokenizer, and the tokens of the reviews."""
     from datasets import concatenate_datasets
     from transformers import GPT2Config, GPT2LMHeadModel
     from transformers.utils import logging
@@ -81,7 +84,7 @@ def prepare(shape: str, device: str, folder: Path) -> None:
 
 
 def more_positions(model, n_positions: int) -> None:
-    """Give a GPT-2 random rows of wpe behind those that it has."""
+    """Give a GPT-2 random rows of wpe after those that it has."""
     known = model.transformer.wpe.weight.data
     model.config.n_positions = n_positions
     model.transformer.wpe = torch.nn.Embedding(n_positions, known.shape[1])
@@ -89,7 +92,7 @@ def more_positions(model, n_positions: int) -> None:
     model.transformer.wpe.weight.data[: len(known)] = known
 
 
-# ---- one measurement, in a process of its own ----------------------------------------------------------------------
+# ---- one measurement, in a process of its own ------------------------------------
 
 
 def measure(
@@ -101,63 +104,72 @@ def measure(
     held_out: int,
     seed: int,
 ) -> dict:
-    """Train once over n_reviews; the rate, the share of real tokens, and each held-out review's loss, if any."""
+    """Train once over n_reviews.
+
+    Returns:
+        reviews per second, the fraction of tokens that is not padding, and the loss of
+        each held-out review, if there are any.
+    """
     from datasets import Dataset, disable_progress_bars
-    from transformers import TrainerCallback
     from transformers.utils import logging
+
+    from gpt2course.sentiment import predict
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     disable_progress_bars()
     found = json.loads((folder / "reviews.json").read_text())
     rows, labels = found["rows"], found["labels"]
-    trainer = {"course": course, "article": article}[contestant](
-        Dataset.from_dict({"input_ids": rows[:n_reviews], "labels": labels[:n_reviews]}),
-        dict(
-            output_dir=str(folder / "out"), num_train_epochs=1, per_device_train_batch_size=BATCH, save_strategy="no",
-            learning_rate=LEARNING_RATE.get(shape, 1e-3), disable_tqdm=True, report_to="none", use_cpu=device == "cpu",
-            dataloader_pin_memory=device == "cuda", logging_strategy="no", seed=seed,
-        ),
-        folder,
-    )  # fmt: skip
-    read = {"tokens": 0, "seconds": 0.0}
-
-    class Clock(TrainerCallback):
-        def on_train_begin(self, *_, **__):
-            read["seconds"] = -now(device)
-
-        def on_train_end(self, *_, **__):
-            read["seconds"] += now(device)
+    train = {"input_ids": rows[:n_reviews], "labels": labels[:n_reviews]}
+    settings = {
+        "output_dir": str(folder / "out"),
+        "num_train_epochs": 1,
+        "per_device_train_batch_size": BATCH,
+        "save_strategy": "no",
+        "learning_rate": LEARNING_RATE.get(shape, 1e-3),
+        "disable_tqdm": True,
+        "report_to": "none",
+        "use_cpu": device == "cpu",
+        "dataloader_pin_memory": device == "cuda",
+        "logging_strategy": "no",
+        "seed": seed,
+    }
+    recipe = {"course": course, "article": article}[contestant]
+    trainer = recipe(Dataset.from_dict(train), settings, folder)
+    model = trainer.model
+    warm_up(model, rows[0][:64])
+    n_tokens = 0
 
     def count(_, args, kwargs):
-        read["tokens"] += kwargs["input_ids"].numel()
+        nonlocal n_tokens
+        n_tokens += kwargs["input_ids"].numel()
 
-    model = trainer.model
-    first = torch.tensor([rows[0][:64]] * BATCH, device=model.device)
-    model.train()(
-        input_ids=first
-    ).logits.sum().backward()  # the first call pays for memory and kernels
-    model.zero_grad()
     counter = model.register_forward_pre_hook(count, with_kwargs=True)
-    trainer.add_callback(Clock)
+    started = now(device)
     trainer.train()
+    seconds = now(device) - started
     counter.remove()
     result = {
-        "reviews_per_second": n_reviews / read["seconds"],
-        "real_tokens": sum(map(len, rows[:n_reviews])) / read["tokens"],
+        "reviews_per_second": n_reviews / seconds,
+        "token_fraction": sum(map(len, rows[:n_reviews])) / n_tokens,
     }
     if held_out:
-        from gpt2course.sentiment import predict
-
-        chances = predict(model, rows[-held_out:])
-        result["losses"] = (
-            -chances[range(held_out), labels[-held_out:]].log()
-        ).tolist()
+        probabilities = predict(model, rows[-held_out:])
+        of_labels = probabilities[range(held_out), labels[-held_out:]]
+        result["losses"] = (-of_labels.log()).tolist()
     return result
 
 
+def warm_up(model, row: list[int]) -> None:
+    """The first call allocates memory and chooses kernels; it is not timed."""
+    model.train()
+    batch = torch.tensor([row] * BATCH, device=model.device)
+    model(input_ids=batch).logits.sum().backward()
+    model.zero_grad()
+
+
 def now(device: str) -> float:
-    """Seconds: of this process's one thread on a CPU, where other programs may run; on a GPU, when all work is done."""
+    """Seconds: on a CPU of this process's thread; on a GPU when all work is done."""
     if device == "cpu":
         return time.process_time()
     torch.cuda.synchronize()
@@ -165,23 +177,22 @@ def now(device: str) -> float:
 
 
 def course(reviews, settings: dict, folder: Path):
-    """`gpt2course.classify` as `gpt2course finetune-reviews` calls it, with the plain loss of the last token."""
+    """ReviewTrainer as finetune-sentiment calls it, with the loss at the last token."""
     from transformers import TrainingArguments
 
-    from gpt2course.sentiment import build_trainer, new_classifier
+    from gpt2course.sentiment import ReviewTrainer, new_classifier
 
     reviews = reviews.add_column("length", [len(row) for row in reviews["input_ids"]])
     bf16 = not settings["use_cpu"]
     arguments = TrainingArguments(
         **settings, train_sampling_strategy="group_by_length", bf16=bf16
     )
-    return build_trainer(
-        new_classifier(str(folder), seed=settings["seed"]), arguments, reviews, reviews
-    )
+    model = new_classifier(str(folder), seed=settings["seed"])
+    return ReviewTrainer(model, arguments, reviews, reviews)
 
 
 def article(reviews, settings: dict, folder: Path):
-    """The article's: every review padded to n_positions, the attention mask, Trainer's defaults."""
+    """The article's: padding to n_positions, the attention mask, Trainer's defaults."""
     from transformers import GPT2ForSequenceClassification, Trainer, TrainingArguments
 
     torch.manual_seed(settings["seed"])
@@ -204,14 +215,14 @@ def article(reviews, settings: dict, folder: Path):
     )
 
 
-# ---- rounds --------------------------------------------------------------------------------------------------------
+# ---- rounds ----------------------------------------------------------------------
 
 
 def run(*wanted: object) -> dict:
-    """One call of `measure` in a process of its own, in which the libraries are imported already."""
+    """One call of `measure` in a process that has imported the libraries already."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["transformers.trainer", "datasets", "gpt2course.classify", __name__]
+        ["transformers.trainer", "datasets", "gpt2course.sentiment.trainer", __name__]
     )
     with context.Pool(1, torch.set_num_threads, (1,)) as pool:
         return pool.apply(measure, wanted)
@@ -232,21 +243,30 @@ def speed(
             ours["reviews_per_second"] / other["reviews_per_second"]
             for ours, other in zip(found["course"], found[name], strict=True)
         ]
+        runs = found[name]
+        rates = [run["reviews_per_second"] for run in runs]
+        fractions = [run["token_fraction"] for run in runs]
         rows.append(
             {
-                "shape": shape, "n_positions": n_positions, "contestant": name, "reviews": n_reviews,
-                "reviews_per_second": round(statistics.median(r["reviews_per_second"] for r in found[name]), 2),
+                "shape": shape,
+                "n_positions": n_positions,
+                "contestant": name,
+                "reviews": n_reviews,
+                "reviews_per_second": round(statistics.median(rates), 2),
                 "course_is_times_as_fast": round(statistics.median(ratios), 2),
                 "ratios": [round(ratio, 2) for ratio in ratios],
-                "real_tokens": round(statistics.median(run["real_tokens"] for run in found[name]), 3),
+                "token_fraction": round(statistics.median(fractions), 3),
             }
-        )  # fmt: skip
+        )
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
 
 def quality(shape: str, device: str, folder: Path, n_reviews: int) -> dict:
-    """Loss in nats a held-out review after the same reviews from the same seed, and the difference with its error."""
+    """Loss in nats per held-out review after the same training reviews and seed.
+
+    The difference is paired: its standard error is that of the mean over reviews.
+    """
     losses = {
         name: run(name, shape, device, folder, n_reviews, HELD_OUT, 0)["losses"]
         for name in CONTESTANTS
@@ -255,12 +275,15 @@ def quality(shape: str, device: str, folder: Path, n_reviews: int) -> dict:
         ours - theirs
         for ours, theirs in zip(losses["course"], losses["article"], strict=True)
     ]
+    means = {name: round(statistics.mean(values), 4) for name, values in losses.items()}
     result = {
-        "shape": shape, "reviews": n_reviews, "held_out": HELD_OUT,
-        "loss": {name: round(statistics.mean(values), 4) for name, values in losses.items()},
+        "shape": shape,
+        "reviews": n_reviews,
+        "held_out": HELD_OUT,
+        "loss": means,
         "difference": round(statistics.mean(paired), 4),
         "standard_error": round(statistics.stdev(paired) / len(paired) ** 0.5, 4),
-    }  # fmt: skip
+    }
     print(json.dumps(result), flush=True)
     return result
 
@@ -274,7 +297,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if options.device == "cuda" and not torch.cuda.is_available():
         sys.exit(
-            "there is no CUDA device here; leave out --device, or run this on a machine with a GPU"
+            "there is no CUDA device here; leave out --device, or run this on a GPU"
         )
 
     from gpt2course.course import measurements
@@ -291,9 +314,9 @@ def main() -> None:
                     shape, options.device, Path(name), LEARNED[options.device]
                 )
         if options.output:
-            command = f"python benchmarks/sentiment.py --device {options.device} --output {options.output.as_posix()}"
+            command = f"python benchmarks/sentiment.py --device {options.device}"
             found = {
-                "command": command,
+                "command": f"{command} --output {options.output.as_posix()}",
                 "machine": measurements.machine("transformers", "datasets"),
                 "rounds": options.rounds,
             }

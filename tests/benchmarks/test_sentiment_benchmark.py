@@ -1,4 +1,4 @@
-"""The benchmark of fine-tuning on reviews: its child runs, and both recipes compute the same loss and gradients."""
+"""Benchmark of sentiment: a process measures, and both recipes compute the same loss."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sentiment as reviews
+import sentiment
 import torch
 from conftest import TINY
 
@@ -33,19 +33,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_child_measures(folder):
+def test_a_process_measures(folder):
     found = {
-        name: reviews.run(name, "tiny", "cpu", folder, 32, 8, 0)
-        for name in reviews.CONTESTANTS
+        name: sentiment.run(name, "tiny", "cpu", folder, 32, 8, 0)
+        for name in sentiment.CONTESTANTS
     }
     assert all(
         one["reviews_per_second"] > 0 and len(one["losses"]) == 8
         for one in found.values()
     )
-    assert found["article"]["real_tokens"] == pytest.approx(
+    assert found["article"]["token_fraction"] == pytest.approx(
         sum(LENGTHS) / (32 * TINY.n_positions)
     )
-    assert found["article"]["real_tokens"] < found["course"]["real_tokens"] <= 1
+    assert found["article"]["token_fraction"] < found["course"]["token_fraction"] <= 1
 
 
 def test_both_recipes_compute_the_same(folder):
@@ -55,11 +55,16 @@ def test_both_recipes_compute_the_same(folder):
     dataset = Dataset.from_dict(
         {"input_ids": read["rows"][:16], "labels": read["labels"][:16]}
     )
-    settings = dict(
-        output_dir=str(folder / "out"), per_device_train_batch_size=16, report_to="none", use_cpu=True, seed=0,
-    )  # fmt: skip
+    settings = {
+        "output_dir": str(folder / "out"),
+        "per_device_train_batch_size": 16,
+        "report_to": "none",
+        "use_cpu": True,
+        "seed": 0,
+    }
     trainers = [
-        make(dataset, settings, folder) for make in (reviews.course, reviews.article)
+        make(dataset, settings, folder)
+        for make in (sentiment.course, sentiment.article)
     ]
     models = [trainer.model.train() for trainer in trainers]
     models[1].load_state_dict(models[0].state_dict())
@@ -87,7 +92,7 @@ def test_more_positions_keep_those_that_are_known():
 
     model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**TINY.to_dict()))
     known = model.transformer.wpe.weight.detach().clone()
-    reviews.more_positions(model, 48)
+    sentiment.more_positions(model, 48)
     assert model.config.n_positions == 48
     assert torch.equal(model.transformer.wpe.weight[:32], known)
     assert model(torch.zeros(1, 48, dtype=torch.long)).logits.shape == (
@@ -99,6 +104,6 @@ def test_more_positions_keep_those_that_are_known():
 
 def test_a_machine_without_the_device_is_told(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(sys, "argv", ["reviews.py", "--device", "cuda"])
+    monkeypatch.setattr(sys, "argv", ["sentiment.py", "--device", "cuda"])
     with pytest.raises(SystemExit, match="no CUDA device here; leave out --device"):
-        reviews.main()
+        sentiment.main()

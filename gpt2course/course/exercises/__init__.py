@@ -177,9 +177,10 @@ def _as_checked(answer: object, lists: bool) -> object:
 
 
 def _find(name: str) -> Checker:
-    chapter = name.split("-")[0]
-    if name not in _checkers and chapter in _chapters():
-        importlib.import_module(f"{__name__}.{chapter}")
+    for chapter in _chapters():
+        # the chapter a-b has the module a_b and exercises such as a-b-c
+        if name not in _checkers and name.startswith(chapter.replace("_", "-") + "-"):
+            importlib.import_module(f"{__name__}.{chapter}")
     if name not in _checkers:
         raise unknown("exercise", name, names())
     return _checkers[name]

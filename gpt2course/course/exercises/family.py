@@ -31,10 +31,12 @@ def shapes(f) -> str:
             raise NotYet(f"{name} gives one answer for the whole text, not one a token")
         if name == "GPT2ForQuestionAnswering" and given == (B, T, 2):
             raise NotYet(
-                f"{name} has two scores a token, but it returns them apart: start_logits and end_logits"
+                f"{name} has two scores a token, but it returns them apart: "
+                "start_logits and end_logits"
             )
         raise NotYet(
-            f"for B={B}, T={T}, C={C}, V={V}, labels={labels}, {name} does not give {given}"
+            f"for B={B}, T={T}, C={C}, V={V}, labels={labels}, {name} does not give "
+            f"{given}"
         )
     return "The letters say what the numbers mean, whatever the size of the model."
 
@@ -47,25 +49,30 @@ def random_weights(f) -> str:
         got = set(f([*prefixed, "qa_outputs.weight", "qa_outputs.bias"], file))
         if got & set(prefixed):
             raise NotYet(
-                f"a file whose names are written {style} 'transformer.' fills the body; yours draws {got}"
+                f"a file whose names are written {style} 'transformer.' fills the "
+                f"body; yours draws {got}"
             )
         if got != {"qa_outputs.weight", "qa_outputs.bias"}:
             raise NotYet(
-                f"the weight and the bias of qa_outputs are in no file; yours draws {got or 'nothing'}"
+                "the weight and the bias of qa_outputs are in no file; yours draws "
+                f"{got or 'nothing'}"
             )
         got = set(f([*prefixed, "lm_head.weight"], file))
         if got:
             raise NotYet(
-                f"lm_head.weight is the token embedding, which the file has; yours draws {got}"
+                "lm_head.weight is the token embedding, which the file has; yours "
+                f"draws {got}"
             )
         got = set(f(body, file))
         if got:
             raise NotYet(
-                f"GPT2Model has names without 'transformer.', and the file fills them all; yours draws {got}"
+                "GPT2Model has names without 'transformer.', and the file fills them "
+                f"all; yours draws {got}"
             )
     if set(f(prefixed, body[1:])) != {"transformer.wte.weight"}:
         raise NotYet(
-            "a file without wte.weight should leave transformer.wte.weight, by its name in the model"
+            "a file without wte.weight should leave transformer.wte.weight, by its "
+            "name in the model"
         )
     if "lm_head.weight" not in set(f([*prefixed, "lm_head.weight"], body[1:])):
         raise NotYet("if the file has no wte, nothing fills lm_head either")
@@ -92,7 +99,8 @@ def score(f) -> str:
         got = f(hidden, ids, weight, pad)
         if got.shape != (3, 2):
             raise NotYet(
-                f"(3, 4, 5) vectors and two labels should give (3, 2) scores; yours are {tuple(got.shape)}"
+                "(3, 4, 5) vectors and two labels should give (3, 2) scores; yours "
+                f"are {tuple(got.shape)}"
             )
         last = [
             max(i for i, token in enumerate(row) if token != pad)
@@ -120,7 +128,8 @@ def positions(f) -> str:
     got = f(mask)
     if got.shape != mask.shape:
         raise NotYet(
-            f"one position for each token, padding too: (4, 5); yours is {tuple(got.shape)}"
+            "one position for each token, padding too: (4, 5); yours is "
+            f"{tuple(got.shape)}"
         )
     if got.is_floating_point():
         raise NotYet("positions are whole numbers: they choose rows of wpe")
@@ -128,19 +137,25 @@ def positions(f) -> str:
         real = given[row.bool()].tolist()
         if real == list(range(1, len(real) + 1)):
             raise NotYet(
-                f"the first real token is at position 0, yours are {real} for the mask {row.tolist()}"
+                f"the first real token is at position 0, yours are {real} for the "
+                f"mask {row.tolist()}"
             )
         if real != list(range(len(real))):
             raise NotYet(
-                f"the real tokens of the mask {row.tolist()} are at 0, 1, 2 and so on; yours at {real}"
+                f"the real tokens of the mask {row.tolist()} are at 0, 1, 2 and so "
+                f"on; yours at {real}"
             )
     if (got < 0).any():
         raise NotYet("padding got a negative position, and wpe has no such row")
     if (got >= mask.shape[1]).any():
         raise NotYet(
-            "padding got a position beyond the batch; a full context would end in an IndexError"
+            "padding got a position beyond the batch; a full context would end in an "
+            "IndexError"
         )
-    return "Without this, a review that is padded on the left starts in the middle of the context."
+    return (
+        "Without this, a review that is padded on the left starts in the middle of "
+        "the context."
+    )
 
 
 @checker("family-span")
@@ -176,13 +191,19 @@ def span(f) -> str:
         got = tuple(int(i) for i in f(start, end, longest))
         if got == right:
             continue
-        what = f"for start {start.tolist()}, end {end.tolist()} and at most {longest} tokens"
+        what = (
+            f"for start {start.tolist()}, end {end.tolist()} and at most {longest} "
+            "tokens"
+        )
         if got[0] > got[1]:
             raise NotYet(f"{what}, your span {got} ends before it starts")
         if got[1] - got[0] + 1 > longest:
             raise NotYet(f"{what}, your span {got} has {got[1] - got[0] + 1} tokens")
         raise NotYet(f"{what}, the best span is {right}; yours is {got}")
-    return "In practice one also asks that the span lies within the passage, not in the question."
+    return (
+        "In practice one also asks that the span lies within the passage, not in the "
+        "question."
+    )
 
 
 @checker("family-words")
@@ -198,12 +219,14 @@ def words(f) -> str:
             continue
         if len(got) != len(right):
             raise NotYet(
-                f"there are {len(right)} tokens, so {len(right)} labels; yours are {len(got)}"
+                f"there are {len(right)} tokens, so {len(right)} labels; yours are "
+                f"{len(got)}"
             )
         what = f"for tokens of the words {word_of_token} with labels {labels}"
         if got == [-100 if word is None else labels[word] for word in word_of_token]:
             raise NotYet(
-                f"{what}, every token got its word's label; only the last token of a word should"
+                f"{what}, every token got its word's label; only the last token of a "
+                "word should"
             )
         before = [None, *word_of_token[:-1]]
         first = [
@@ -212,7 +235,11 @@ def words(f) -> str:
         ]
         if got == first:
             raise NotYet(
-                f"{what}, you label the first token of a word, which has not seen the rest of it"
+                f"{what}, you label the first token of a word, which has not seen the "
+                "rest of it"
             )
         raise NotYet(f"{what} it should be {right}; yours is {got}")
-    return "With BERT one takes the first token. A model that reads from left to right knows more at the last."
+    return (
+        "With BERT one takes the first token. A model that reads from left to right "
+        "knows more at the last."
+    )
