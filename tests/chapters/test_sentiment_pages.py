@@ -1,4 +1,4 @@
-"""The pages on sentiment: what they train is what was measured, and the rows are right."""
+"""The pages on sentiment: what they train is what was measured; the rows are right."""
 
 from __future__ import annotations
 

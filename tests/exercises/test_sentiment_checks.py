@@ -164,8 +164,8 @@ def in_half_open_bin(confidence, correct, low, high):
         ),
         (
             evaluating_a_classifier.holm,
-            lambda p_values: [3 * p for p in p_values],
-            "at most 1|it should be",
+            lambda p_values: [2 * p for p in p_values],
+            "it should be",
         ),
         (evaluating_a_classifier.holm, lambda p_values: [], "3 values; yours has 0"),
         (
