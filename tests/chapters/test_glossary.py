@@ -25,8 +25,6 @@ ENFORCED = (
 )
 # Terms of the field that the page which explains the thing still calls otherwise.
 NOT_SAID_YET = {
-    "baseline",
-    "confidence interval",
     "data parallelism",
     "gradient accumulation",
     "gradient clipping",
