@@ -18,33 +18,23 @@ SHOWN = 76
 WIDE_CELLS: set[str] = {
     "clinic",
     "counting",
-    "family",
     "jokes",
     "pretraining",
-    "sentiment",
     "training",
 }
 # chapters that show a wide line of the package
 WIDE_EXCERPTS: set[str] = {
-    "sentiment",
     "training",
 }
 # files with a line of more than 88 characters
 WIDE_FILES: set[str] = {
-    "benchmarks/sentiment.py",
-    "benchmarks/sentiment_accuracy.py",
     "benchmarks/training.py",
     "gpt2course/cli/__init__.py",
     "gpt2course/course/exercises/clinic.py",
-    "gpt2course/course/exercises/family.py",
     "gpt2course/course/exercises/jokes.py",
     "gpt2course/course/exercises/pretraining.py",
-    "gpt2course/course/exercises/sentiment.py",
     "gpt2course/course/exercises/training.py",
     "gpt2course/data/packing.py",
-    "gpt2course/sentiment/accuracy.py",
-    "gpt2course/sentiment/classify.py",
-    "gpt2course/sentiment/config.py",
     "gpt2course/training/__init__.py",
     "gpt2course/training/card.py",
     "gpt2course/training/finetuning.py",
@@ -52,11 +42,9 @@ WIDE_FILES: set[str] = {
     "gpt2course/training/pretraining.py",
     "gpt2course/training/run.py",
     "tests/benchmarks/test_generation_benchmark.py",
-    "tests/benchmarks/test_sentiment_benchmark.py",
     "tests/benchmarks/test_training_benchmark.py",
     "tests/cli/test_cli.py",
     "tests/data/test_packing.py",
-    "tests/sentiment/test_classify.py",
     "tests/training/test_finetuning.py",
     "tests/training/test_muon.py",
     "tests/training/test_pretraining.py",

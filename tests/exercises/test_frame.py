@@ -97,6 +97,13 @@ def test_a_check_leaves_the_random_numbers_alone(double) -> None:
     assert torch.equal(torch.rand(1), expected)
 
 
+def test_a_chapter_with_dashes_in_its_name_finds_its_checks(
+    capsys: pytest.CaptureFixture,
+) -> None:
+    assert not check("evaluating-a-classifier-holm", None)
+    assert "there is nothing here yet" in capsys.readouterr().out
+
+
 def test_an_unknown_exercise_suggests_the_nearest() -> None:
     with pytest.raises(
         ValueError,

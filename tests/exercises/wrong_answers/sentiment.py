@@ -1,14 +1,12 @@
-"""Wrong answers to the exercises of the page on sentiment, and what each is told."""
+"""Wrong answers to the exercises of the page sentiment, and what each is told."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 
 
-def own_width(lengths, order, size):
-    """The mean of the batches' shares."""
+def mean_of_fractions(lengths, order, size):
+    """The mean of the batches' fractions."""
     batches = [
         [lengths[i] for i in order[start : start + size]]
         for start in range(0, len(order), size)
@@ -17,28 +15,14 @@ def own_width(lengths, order, size):
 
 
 def padded(rows, pad, left=False):
-    T = max(len(row["input_ids"]) for row in rows)
-    more = [[pad] * (T - len(row["input_ids"])) for row in rows]
-    ids = [
-        m + row["input_ids"] if left else row["input_ids"] + m
-        for m, row in zip(more, rows, strict=True)
-    ]
-    return {
-        "input_ids": torch.tensor(ids),
-        "labels": torch.tensor([row["labels"] for row in rows]),
-    }
-
-
-def matrix(truth, answers):
-    return [
-        [int(((truth == t) & (answers == a)).sum()) for a in (0, 1)] for t in (0, 1)
-    ]
-
-
-def one_sided(first, second):
-    a = sum(x and not y for x, y in zip(first, second, strict=True))
-    b = sum(y and not x for x, y in zip(first, second, strict=True))
-    return sum(math.comb(a + b, k) for k in range(min(a, b) + 1)) / 2 ** (a + b)
+    width = max(len(row["input_ids"]) for row in rows)
+    input_ids = []
+    for row in rows:
+        padding = [pad] * (width - len(row["input_ids"]))
+        ids = row["input_ids"]
+        input_ids.append(padding + ids if left else ids + padding)
+    labels = torch.tensor([row["labels"] for row in rows])
+    return {"input_ids": torch.tensor(input_ids), "labels": labels}
 
 
 WRONG = {
@@ -56,13 +40,13 @@ WRONG = {
             "must have 5 tokens; yours has 6",
         ),
     ],
-    "sentiment-share": [
-        (own_width, "average the shares"),
+    "sentiment-padding": [
+        (mean_of_fractions, "average the fractions"),
         (
-            lambda L, order, size: sum(L) / max(L) / len(L),
+            lambda lengths, order, size: sum(lengths) / max(lengths) / len(lengths),
             "each batch has its own width",
         ),
-        (lambda L, order, size: 1.5, "a share is at most 1"),
+        (lambda lengths, order, size: 1.5, "at most 1"),
     ],
     "sentiment-batch": [
         (lambda rows, pad: padded(rows, pad, left=True), "padded on the left"),
@@ -72,28 +56,18 @@ WRONG = {
         ),
         (lambda rows, pad: padded(rows, 0), "input_ids should be"),
     ],
-    "sentiment-confusion": [
+    "sentiment-replication": [
+        (lambda losses: losses.mean(), "equally"),
+        (lambda losses: losses[-1], "last position alone"),
         (
-            lambda truth, answers: matrix(answers, truth),
-            "rows and columns are exchanged",
+            lambda losses: (
+                torch.arange(1, len(losses) + 1) / len(losses) * losses
+            ).mean(),
+            "divide by T",
         ),
-        (lambda truth, answers: [[1, 1], [1, 1]], "it should be"),
-        (lambda truth, answers: [[9, 0], [0, 0]], "must add up to 4"),
     ],
-    "sentiment-paired": [
-        (one_sided, "one side of the coin alone"),
-        (lambda first, second: 2 * one_sided(first, second), "at most 1"),
-        (lambda first, second: 0.5, "it should be 0.2188"),
-    ],
-    "sentiment-calibration": [
-        (lambda p, right, low, high: (0.5, 0.5), "the mean confidence is 0.535"),
-        (lambda p, right, low, high: (0.5, 0.535), "the mean confidence comes first"),
-        (
-            lambda p, right, low, high: (
-                p[(p >= low) & (p < high)].mean(),
-                right[(p >= low) & (p < high)].float().mean(),
-            ),
-            "belongs to the last piece",
-        ),
+    "sentiment-accumulation": [
+        (lambda losses, sizes: sum(losses), "add the means"),
+        (lambda losses, sizes: sum(losses) / len(losses), "average the means"),
     ],
 }
