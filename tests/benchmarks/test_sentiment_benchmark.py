@@ -1,4 +1,4 @@
-"""Benchmark of sentiment: a process measures, and both recipes compute the same loss."""
+"""Benchmark of sentiment: a process measures, both recipes compute the same loss."""
 
 from __future__ import annotations
 
