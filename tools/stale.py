@@ -57,7 +57,8 @@ def pages_key(outputs: str) -> str:
     digest = hashlib.sha256(outputs.encode())
     # sentences of the glossary and references stand on the other pages, too
     shared = ("book/glossary.md", "book/references.bib")
-    paths = ("tools", "book/_static", "_toc.yml", "_config.yml", *shared)
+    own = ("tools", "book/_static", "book/live", "_toc.yml", "_config.yml")
+    paths = (*own, *shared)
     add_files(digest, [ROOT / path for path in paths])
     digest.update(f"{repository()} {base_url()}".encode())
     return digest.hexdigest()

@@ -12,6 +12,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "exercises": ["check", "require"],
         "interpret": ["attention_weights"],
+        "live": [
+            "LiveFile",
+            "as_read",
+            "export_live",
+            "file_content",
+            "logits_without",
+            "merges_of",
+        ],
         "notebook": ["code_of", "glue", "INK", "show", "table", "Text", "visible"],
         "plots": [
             *("BLUE", "COLOURS", "GREEN", "ORANGE", "PURPLE"),

@@ -180,6 +180,9 @@ class Page(Prose):
                 return self.glossary(body)
             case "bibliography":
                 return listed(self.path.parent / "references.bib")
+            case "gpt2-live" | "gpt2-whole":
+                said = "On the book's own page a live model stands here: it runs in the"
+                return [f"> {said} browser, with a text of your own."]
             case "tableofcontents" | "contents":
                 return []
         raise self.error(
