@@ -39,7 +39,8 @@ class GPT2Whole extends HTMLElement {
     for (const part of this.querySelectorAll("[data-step]")) {
       part.addEventListener("click", (event) => {
         event.preventDefault();
-        if (part.dataset.block) this.openBlock(Number(part.dataset.block));
+        const { block } = part.closest("[data-from]").dataset;
+        if (block) this.openBlock(Number(block));
         this.go(Number(part.dataset.step));
       });
     }

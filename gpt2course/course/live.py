@@ -7,7 +7,6 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,9 +14,8 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gpt2course.checkpoints import load_checkpoint, load_tokenizer
+from gpt2course.checkpoints import byte_characters, load_checkpoint, load_tokenizer
 from gpt2course.data import load_reviews, plain_text
-from gpt2course.generation import byte_characters
 from gpt2course.model import GPT2
 
 if TYPE_CHECKING:
@@ -210,23 +208,10 @@ def export_live(checkpoint: str | None = "mini", dtype: str = "auto") -> LiveFil
             for f in tried
         )
         raise ValueError(
-            f"a reader is asked for {MOST_BYTES / 1e6:.0f} MB at most ({found}); export "
-            "a smaller checkpoint, or take dtype int8 where it is small enough"
+            f"a reader is asked for {MOST_BYTES / 1e6:.0f} MB at most ({found}); "
+            "export a smaller checkpoint, or take dtype int8 where that is small enough"
         )
     return chosen
-
-
-def write_live(file: LiveFile, path: Path) -> None:
-    """Put the file where it belongs, whole or not at all, readable for everybody.
-
-    Args:
-        path: its name; folders are made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(file.content)
-    partial.chmod(0o644)
-    partial.replace(path)
 
 
 @torch.no_grad()

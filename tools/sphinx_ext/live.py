@@ -32,8 +32,8 @@ from gpt2course.course import (
     attention_weights,
     export_live,
     logits_without,
-    write_live,
 )
+from gpt2course.files import write_bytes, write_text
 from gpt2course.generation import generate, sampler
 from gpt2course.loss import cross_entropy
 from tools.publication import ROOT
@@ -61,9 +61,10 @@ def live_files() -> dict[str, dict]:
     manifest = folder / "files.json"
     if not manifest.exists():
         shutil.rmtree(MADE, ignore_errors=True)
+        folder.mkdir(parents=True)
         file = export_live("mini")
         model = {"name": f"model-{file.crc32:08x}.safetensors", **file.report()}
-        write_live(file, folder / model["name"])
+        write_bytes(folder / model["name"], file.content)
         content = gpt2_merges().read_bytes()
         crc32 = zlib.crc32(content)
         gpt2 = {
@@ -71,8 +72,8 @@ def live_files() -> dict[str, dict]:
             "bytes": len(content),
             "crc32": crc32,
         }
-        (folder / gpt2["name"]).write_bytes(content)
-        manifest.write_text(json.dumps({"model": model, "gpt2": gpt2}))
+        write_bytes(folder / gpt2["name"], content)
+        write_text(manifest, json.dumps({"model": model, "gpt2": gpt2}))
     files = json.loads(manifest.read_text())
     for file in files.values():
         file["path"] = str(folder / file["name"])
