@@ -263,13 +263,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     classify.set_defaults(run=_classify)
 
-    for command in (doctor, generate, jokes, sentiment):
+    live = commands.add_parser(
+        "export-live", help="make the file that the live model in the page loads"
+    )
+    live.add_argument("--output", required=True, metavar="FILE")
+    live.add_argument(
+        "--dtype",
+        choices=("auto", "int8", "float16"),
+        default="auto",
+        help="auto takes int8 when it is close enough on validation reviews",
+    )
+    live.set_defaults(run=_export_live)
+
+    for command in (doctor, generate, jokes, sentiment, live):
         command.add_argument(
             "--checkpoint",
             metavar="NAME",
             help="mini, gpt2, gpt2-medium, gpt2-large, gpt2-xl or a folder",
         )
-    for command in (doctor, generate, pretrain, jokes, sentiment, classify):
+    for command in (doctor, generate, pretrain, jokes, sentiment, classify, live):
         command.add_argument(
             "--json", action="store_true", help="print one JSON object"
         )
@@ -592,6 +604,25 @@ def _classify(options: argparse.Namespace) -> int:
     else:
         for answer in answers:
             print(f"{answer['label']} {answer['probability']:.2f}  {answer['text']}")
+    return 0
+
+
+def _export_live(options: argparse.Namespace) -> int:
+    from gpt2course.course import export_live
+    from gpt2course.files import write_bytes
+
+    file = export_live(options.checkpoint, options.dtype)
+    path = Path(options.output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, file.content)
+    if options.json:
+        _print_json(output=str(path), **file.report())
+    else:
+        print(
+            f"{path}: {file.dtype}, {len(file.content) / 1e6:.1f} MB; on "
+            f"{file.tokens:,} tokens top-1 agreement {file.top1_agreement:.1%}, "
+            f"KL {file.kl:.4f} nats per token"
+        )
     return 0
 
 
