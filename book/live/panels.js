@@ -384,6 +384,7 @@ export class BreakPanel {
     }
     const turn = this.turn = (this.turn ?? 0) + 1;
     const fresh = () => turn === this.turn;
+    this.element.setAttribute("aria-busy", "true");
     const ids = live.ids.slice(0, live.mini.config.n_positions - CONTINUATION);
     this.columns[1].title.textContent = `Without ${this.names() ||
       "anything (choose above)"}`;
@@ -413,6 +414,7 @@ export class BreakPanel {
     for (const [side, without] of [{}, this.without()].entries()) {
       await this.continue(ids, without, this.columns[side].next, fresh);
     }
+    if (fresh()) this.element.removeAttribute("aria-busy");
   }
 
   async continue(ids, without, target, fresh) {

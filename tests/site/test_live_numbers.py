@@ -1,4 +1,4 @@
-"""The live model's JavaScript in Node: its numbers against PyTorch's, its ids against Hugging Face's."""
+"""The live model's JavaScript in Node: numbers as PyTorch's, ids as Hugging Face's."""
 
 from __future__ import annotations
 
@@ -31,32 +31,8 @@ TAKEN_OUT = (
     {"ln_f": True},
 )
 
-# one paragraph in each of many scripts: the first article of the Universal Declaration of Human Rights, and greetings
-SCRIPTS = (
-    "All human beings are born free and equal in dignity and rights. They're endowed with reason; we'll see, I'd say.",
-    "Alle Menschen sind frei und gleich an Würde und Rechten geboren. Ærø, Œuvre, naïve, ﬁne, ǅ, ẞ.",
-    "Все люди рождаются свободными и равными в своем достоинстве и правах.",
-    "Όλοι οι άνθρωποι γεννιούνται ελεύθεροι και ίσοι στην αξιοπρέπεια και τα δικαιώματα.",
-    "يولد جميع الناس أحرارًا متساوين في الكرامة والحقوق. ١٢٣٤٥",
-    "כל בני האדם נולדו בני חורין ושווים בערכם ובזכויותיהם.",
-    "सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता और समानता प्राप्त है। १२३",
-    "মর্যাদা ও অধিকার নিয়ে সকল মানুষ স্বাধীনভাবে জন্মগ্রহণ করে।",
-    "மனிதப் பிறவியினர் சகலரும் சுதந்திரமாகவே பிறக்கின்றனர்",
-    "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์และสิทธิ ๑๒๓",
-    "人人生而自由，在尊严和权利上一律平等。三千二百",
-    "すべての人間は、生まれながらにして自由であり、かつ、尊厳と権利とについて平等である。カタカナ ｶﾀｶﾅ",
-    "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다.",
-    "ყველა ადამიანი იბადება თავისუფალი და თანასწორი",
-    "Բոլոր մարդիկ ծնվում են ազատ ու հավասար",
-    "ሰው፡ሁሉ፡ሲወለድ፡ነጻና፡በክብርና፡በመብትም፡እኩልነት፡ያለው፡ነው።",
-    "လူတိုင်းသည် တူညီ လွတ်လပ်သော ဂုဏ်သိက္ခာဖြင့်",
-    "👩‍👩‍👧‍👦 👍🏽 🏳️‍🌈 🇪🇺 ☕️ 🧑🏿‍🚀🫠 e\u0301 n\u0303 Z̴̡̛a̶l̷g̸o̵ 𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈 𒀀 \U000e0041",
-    "tabs\tand  two   three    spaces \n\n new\r\nlines \x0b\x0c\x1c\x1d\x85\xa0\u2003\u3000\ufeff end  ",
-    "'s't're've'm'll'd 'S 'LL ’s it''s don''t -- --- ... ?!?! @#$%^&*()_+ <br /><br /> http://a.b/c?d=e&f=g",
-    "<img src=x onerror=alert(1)> &amp; \u0000\u0001\u007f\u200b\u200e\u202e\ufffd\uffff \U0010ffff",
-    "one<|endoftext|>two <|endoftext|> three <|endoftext |>",
-    "²³¼½Ⅷ⅓①㊿ 1,234.56 0x1F 3.14e-10 ١٢ १२ 一二",
-)
+# The Universal Declaration of Human Rights, article 1, in many scripts; then oddities
+SCRIPTS = json.loads((HERE / "scripts.json").read_text(encoding="utf-8"))
 
 
 def texts() -> list[str]:
@@ -93,7 +69,7 @@ def texts() -> list[str]:
 
 
 def model_cases(model, documents) -> dict:
-    """Prompts with their logits, what is taken out, attention weights: all that Node compares with."""
+    """Prompts with logits, what is taken out, attention weights: Node compares."""
     prompts = []
     for ids in documents:
         with torch.no_grad():
@@ -116,7 +92,7 @@ def model_cases(model, documents) -> dict:
 
 
 def sampling_cases() -> list[dict]:
-    """Logits, settings, the noise that torch draws with, and the token that the package drew."""
+    """Logits, settings, torch's noise, and the token that the package drew."""
     cases, V = [], 97
     choices = torch.Generator().manual_seed(0)
 
@@ -222,7 +198,10 @@ def fixtures(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*.test.mjs")))
 def test_in_node(fixtures, name, capsys):
     if NODE is None:
-        message = "no Node on this machine: the live model's JavaScript was not compared with PyTorch; install node"
+        message = (
+            "no Node on this machine: the live model's JavaScript was not compared "
+            "with PyTorch; install node"
+        )
         if os.environ.get("GPT2COURSE_REQUIRE_ALL") == "1":
             pytest.fail(message)
         pytest.skip(message)
