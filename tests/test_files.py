@@ -93,9 +93,14 @@ def test_a_folder_that_is_a_file(tmp_path, writer):
 
 def test_an_error_in_the_block_keeps_the_old_file(tmp_path):
     write_text(tmp_path / "file", "old")
-    with pytest.raises(KeyError), replacing(tmp_path / "file") as partial:
-        partial.write_text("new")
-        raise KeyError
+
+    def write():
+        with replacing(tmp_path / "file") as partial:
+            partial.write_text("new")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write()
     assert (tmp_path / "file").read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
 

@@ -36,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "Packed",
             "concatenate",
             "document_mask",
+            "epoch_seed",
             "pack_sequences",
             "rows_at",
             "shuffled_stream",

@@ -1,4 +1,5 @@
-"""Many texts in few rows: one endless stream for pretraining, whole documents side by side for fine-tuning."""
+"""Many texts in few rows: one endless stream for pretraining, whole documents side by
+side for fine-tuning. What trains on the rows is in training/."""
 
 from __future__ import annotations
 
@@ -17,14 +18,15 @@ from gpt2course.model import causal_mask
 def concatenate(
     documents: Sequence[Sequence[int]], eos_token_id: int
 ) -> tuple[Tensor, Tensor]:
-    """Put every text behind the other, each closed by <|endoftext|>.
+    """Put the texts one after the other, each closed by <|endoftext|>.
 
     Args:
         documents: token ids, one sequence a text.
         eos_token_id: the id of <|endoftext|>.
 
     Returns:
-        tokens (N,) int64, and lengths (number of documents,) int64 in tokens, the closing token included.
+        tokens (N,) int64, and lengths (number of documents,) int64 in tokens, the
+        closing token included.
 
     Raises:
         ValueError: no documents.
@@ -36,6 +38,18 @@ def concatenate(
         [token for ids in documents for token in (*ids, eos_token_id)]
     )
     return tokens, lengths
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The seed of one epoch's order: far from those of every other epoch and run.
+
+    seed + epoch would not do: the second epoch of seed 1 would be the first of seed 2.
+
+    Args:
+        seed: of the run. It is that of epoch 0.
+        epoch: from 0.
+    """
+    return (seed + 1_000_003 * epoch) % 2**63
 
 
 def shuffled_stream(tokens: Tensor, lengths: Tensor, seed: int) -> Tensor:
@@ -57,8 +71,9 @@ def shuffled_stream(tokens: Tensor, lengths: Tensor, seed: int) -> Tensor:
 def rows_at(stream: Tensor, step: int, n_rows: int, row_length: int) -> Tensor:
     """The rows that one training step reads: consecutive pieces of the stream.
 
-    Each row has one token more than row_length: the model reads the first row_length and predicts the last
-    row_length, so every token is predicted once and every position is trained.
+    Each row has one token more than row_length: the model reads the first row_length
+    and predicts the last row_length, so every token is predicted once and every
+    position is trained.
 
     Args:
         stream: (N,) int64.
@@ -75,7 +90,8 @@ def rows_at(stream: Tensor, step: int, n_rows: int, row_length: int) -> Tensor:
     piece = stream[start : start + n_rows * row_length + 1]
     if len(piece) < n_rows * row_length + 1:
         raise ValueError(
-            f"step {step} needs tokens up to {start + n_rows * row_length}; the stream has {len(stream)}"
+            f"step {step} needs tokens up to {start + n_rows * row_length}; the stream "
+            f"has {len(stream)}"
         )
     return torch.stack(
         [piece[i * row_length : (i + 1) * row_length + 1] for i in range(n_rows)]
@@ -87,9 +103,10 @@ class Packed:
     """Rows that hold several whole documents each. All tensors are (R, T) int64.
 
     Args:
-        input_ids: the documents' tokens; behind the last document of a row, padding.
-        labels: the same tokens, as Hugging Face wants them (the loss shifts). IGNORE_INDEX where nothing may be
-            learned: on padding, and on the first token of each document, which nothing before it could predict.
+        input_ids: the documents' tokens; after the last document of a row, padding.
+        labels: the same tokens, as Hugging Face wants them (the loss shifts).
+            IGNORE_INDEX where nothing may be learned: on padding, and on the first
+            token of each document, which nothing before it could predict.
         position_ids: 0, 1, 2, ... from the start of each document.
         document_ids: which of the given documents a token belongs to; -1 for padding.
         too_long: the numbers of the documents that were cut or dropped.
@@ -107,9 +124,8 @@ class Packed:
     def __getitem__(self, rows: Tensor | slice) -> Packed:
         """Some of the rows, padding that all of them share left out."""
         ids = self.document_ids[rows]
-        used = (
-            int((ids >= 0).any(dim=0).sum()) if len(ids) else ids.size(1)
-        )  # padding stands at the end only
+        # padding stands at the end only
+        used = int((ids >= 0).any(dim=0).sum()) if len(ids) else ids.size(1)
         return Packed(
             self.input_ids[rows][:, :used],
             self.labels[rows][:, :used],
@@ -123,13 +139,13 @@ class Packed:
         return Packed(*(tensor.to(device) for tensor in tensors), self.too_long)
 
     @property
-    def learned(self) -> int:
+    def num_label_tokens(self) -> int:
         """Number of tokens with a label: what a loss is averaged over."""
         return int((self.labels != IGNORE_INDEX).sum())
 
     @property
-    def filled(self) -> float:
-        """Share of the places that hold a token, 0..1; the rest is padding."""
+    def token_fraction(self) -> float:
+        """Fraction of the positions that hold a token, 0..1; the rest is padding."""
         return (self.document_ids >= 0).float().mean().item()
 
 
@@ -142,24 +158,29 @@ def pack_sequences(
 ) -> Packed:
     """Put whole documents side by side into rows, few rows and little padding.
 
-    Best fit, longest first: each document goes into the row with the least room that still holds it, else it opens a
-    new row. No document is split, and none loses its first token.
+    Best fit, longest first: each document goes into the row with the least room that
+    still holds it, else it opens a new row. No document is split, and none loses its
+    first token.
 
     Args:
-        documents: token ids, one sequence a document; what closes it, such as <|endoftext|>, is part of it.
+        documents: token ids, one sequence per document; what closes it, such as
+            <|endoftext|>, is part of it.
         row_length: T, in tokens.
-        pad_token_id: fills the ends of rows. No loss and no document ever sees it.
-        too_long: what happens to a document longer than a row: "error", "cut" at its end, or "drop". What was cut or
-            dropped is named in the result.
+        pad_token_id: stands at the ends of rows. No loss and no document ever sees it.
+        too_long: what happens to a document longer than a row: "error", "cut" at its
+            end, or "drop". What was cut or dropped is named in the result.
 
     Raises:
-        ValueError: no documents, a document shorter than two tokens (nothing to predict), one longer than a row.
+        ValueError: no documents, a document shorter than two tokens (nothing to
+            predict), one longer than a row.
 
-    Source: Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination". Chapter: training.
+    Source: Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination".
+    Chapter: training.
     """
     if row_length < 2:
         raise ValueError(
-            f"row_length is {row_length}; a row needs at least 2 tokens, one to read and one to predict"
+            f"row_length is {row_length}; a row needs at least 2 tokens, one to read "
+            "and one to predict"
         )
     if too_long not in ("error", "cut", "drop"):
         raise ValueError(
@@ -168,29 +189,41 @@ def pack_sequences(
     lengths = [len(ids) for ids in documents]
     if short := [i for i, n in enumerate(lengths) if n < 2]:
         raise ValueError(
-            f"document {short[0]} has {lengths[short[0]]} token(s); leave out what is shorter than 2"
+            f"document {short[0]} has {lengths[short[0]]} token(s); leave out what is "
+            "shorter than 2"
         )
     long = tuple(i for i, n in enumerate(lengths) if n > row_length)
     if long and too_long == "error":
         raise ValueError(
-            f"{len(long)} of {len(lengths)} documents are longer than a row of {row_length} tokens, first document "
-            f"{long[0]} with {lengths[long[0]]}; pass too_long='cut' or 'drop', or a larger row_length"
+            f"{len(long)} of {len(lengths)} documents are longer than a row of "
+            f"{row_length} tokens, first document {long[0]} with {lengths[long[0]]}; "
+            "pass too_long='cut' or 'drop', or a larger row_length"
         )
     kept = [
         i for i in range(len(lengths)) if too_long == "cut" or lengths[i] <= row_length
     ]
     if not kept:
         raise ValueError(
-            f"no document fits into a row of {row_length} tokens; pass some, or a larger row_length"
+            f"no document fits into a row of {row_length} tokens; pass some, or a "
+            "larger row_length"
         )
     rows = _best_fit({i: min(lengths[i], row_length) for i in kept}, row_length)
+    return _filled_rows(documents, rows, row_length, pad_token_id, long)
 
+
+def _filled_rows(
+    documents: Sequence[Sequence[int]],
+    rows: list[list[int]],
+    row_length: int,
+    pad_token_id: int,
+    too_long: tuple[int, ...],
+) -> Packed:
+    """The tensors, once it is decided which documents (by number) go into which row."""
     shape = (len(rows), row_length)
-    input_ids, labels = torch.full(shape, pad_token_id), torch.full(shape, IGNORE_INDEX)
-    position_ids, document_ids = (
-        torch.zeros(shape, dtype=torch.int64),
-        torch.full(shape, -1),
-    )
+    input_ids = torch.full(shape, pad_token_id)
+    labels = torch.full(shape, IGNORE_INDEX)
+    position_ids = torch.zeros(shape, dtype=torch.int64)
+    document_ids = torch.full(shape, -1)
     for r, members in enumerate(rows):
         start = 0
         for i in members:
@@ -201,11 +234,12 @@ def pack_sequences(
             position_ids[r, place] = torch.arange(len(ids))
             document_ids[r, place] = i
             start = place.stop
-    return Packed(input_ids, labels, position_ids, document_ids, long)
+    return Packed(input_ids, labels, position_ids, document_ids, too_long)
 
 
 def _best_fit(lengths: dict[int, int], row_length: int) -> list[list[int]]:
-    """Divide documents (number -> tokens) among rows. Returns the numbers in each row."""
+    """Divide documents (number -> tokens) among rows. Returns the numbers in each
+    row."""
     rows: list[list[int]] = []
     waiting: dict[int, list[int]] = {}  # room left -> rows with that much
     rooms: list[int] = []  # the keys of waiting, in order
@@ -229,13 +263,15 @@ def _best_fit(lengths: dict[int, int], row_length: int) -> list[list[int]]:
 
 
 def document_mask(document_ids: Tensor) -> Tensor:
-    """Which tokens each token may look at: itself and what came before in its own document.
+    """Which tokens each token may attend to: itself and the earlier ones of its
+    document.
 
     Args:
         document_ids: (B, T) int64, as `pack_sequences` made them.
 
     Returns:
-        (B, 1, T, T) bool, True where looking is allowed. GPT2 takes it as mask, GPT2LMHeadModel as attention_mask.
+        (B, 1, T, T) bool, True where attention is allowed. GPT2 takes it as mask,
+        GPT2LMHeadModel as attention_mask.
 
     Chapter: training.
     """

@@ -1,48 +1,54 @@
-"""Training: optimizers, one step, a run that can be trusted, pretraining, fine-tuning. Start in finetuning.py."""
+"""Training: optimizers, one step, a run that can be left alone, and its two recipes:
+pretraining and fine-tuning. Start in run.py."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "config": ["FinetuneConfig"],
-        "muon": ["Muon", "orthogonalize"],
-        "run": [
-            "CtrlC",
-            "Log",
-            "LossNotFinite",
-            "in_processes",
-            "read_state",
-            "save_atomically",
-            "seed_step",
-        ],
-        "finetuning": [
-            "FineTuned",
+        "config": [
+            "FinetuneConfig",
+            "MINI_WITHOUT_DROPOUT",
             "PRECISIONS",
-            "SAMPLE_TOKENS",
+            "PretrainConfig",
+        ],
+        "optim": [
+            "Muon",
+            "learning_rate_at",
+            "orthogonalize",
+            "parameter_groups",
+            "set_learning_rate",
+        ],
+        "step": [
+            "LossNotFinite",
             "Step",
-            "TrainConfig",
-            "as_ours",
-            "finetune",
             "gradient_checkpointing",
             "held_out_loss",
-            "learning_rate_at",
             "next_token_nats",
-            "parameter_groups",
             "rows_of_step",
             "train_step",
         ],
+        "processes": ["CtrlC", "is_main_process", "pick_device", "run_in_processes"],
+        "log": ["Log"],
+        "run": ["Recipe", "Run", "seed_step"],
+        "state": ["TrainState", "read_state"],
+        "tokenizer": ["END_OF_TEXT", "save_tokenizer", "train_tokenizer"],
         "pretraining": [
             "Corpus",
-            "END_OF_TEXT",
-            "MINI_WITHOUT_DROPOUT",
-            "PretrainConfig",
+            "PretrainResult",
             "pretrain",
-            "save_tokenizer",
-            "to_stderr",
+            "pretrain_from_reviews",
             "tokenise",
-            "train_tokenizer",
         ],
-        "card": ["CARD", "draw", "write_card"],
+        "finetuning": [
+            "FinetuneResult",
+            "SAMPLE_TOKENS",
+            "eval_rows",
+            "finetune",
+            "finetune_rate",
+            "to_gpt2",
+        ],
+        "finetuning_jokes": ["JokesResult", "finetune_on_jokes"],
+        "card": ["write_card"],
     },
 )

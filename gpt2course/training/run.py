@@ -1,230 +1,369 @@
-"""What every long run needs: files that are whole, a log, ctrl-C at a good moment, one process or several."""
+"""The run: train, log, evaluate, save, resume, stop. Start at `Run.loop`.
+
+pretraining.py and finetuning.py are recipes: they say what a step is and how good the
+model is. Everything that makes a run safe to leave alone is here, once.
+"""
 
 from __future__ import annotations
 
-import json
+import logging
 import math
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from gpt2course.checkpoints import write_text
+from gpt2course.files import save_atomically
+from gpt2course.training.config import FinetuneConfig, PretrainConfig
+from gpt2course.training.log import Log
+from gpt2course.training.processes import (
+    CtrlC,
+    is_main_process,
+    rank,
+    sum_over_processes,
+    wait_for_everyone,
+    world_size,
+)
+from gpt2course.training.state import TrainState, read_state
+from gpt2course.training.step import LossNotFinite, Step
+
+logger = logging.getLogger(__name__)
 
 
-class LossNotFinite(RuntimeError):
-    """The loss became NaN or infinite. The message says at which step, what is kept and what to try."""
+class Recipe:
+    """What one kind of training supplies. `Run` does the rest.
 
-
-def save_atomically(state: object, path: Path) -> None:
-    """torch.save that never leaves half a file: written beside, flushed to disk, then renamed.
-
-    Raises:
-        OSError: the folder cannot be written or the disk is full; the old file is untouched.
+    Attributes:
+        model: the network that is trained.
+        optimizers: whatever else has a state to save, by name: optimizers, a scaler.
+        total_steps: optimizer steps of the whole run.
+        settings: what has to be the same for a run to be resumed.
+        patience: evaluations without a new best after which the run stops; 0: never.
+        keeps_best: whether the folder holds the best model so far. Then the model is
+            evaluated before the first step, too.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with open(partial, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except (
-        RuntimeError
-    ) as error:  # torch reports a failed write, such as a full disk, this way
-        raise OSError(f"cannot write {path}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
+    model: torch.nn.Module
+    optimizers: dict[str, object]
+    total_steps: int
+    settings: dict[str, object]
+    patience: int = 0
+    keeps_best: bool = False
 
-def read_state(
-    path: Path, settings: dict, device: torch.device | str = "cpu"
-) -> dict | None:
-    """What `save_atomically` wrote, if it belongs to a run with these settings; None if there is nothing.
+    def learning_rate(self, step: int) -> float:
+        """The rate of an optimizer step, for the log."""
+        raise NotImplementedError
 
-    Args:
-        path: of the state, a dict whose entry "settings" tells which run it belongs to.
-        settings: of the run that wants to go on.
-        device: where its tensors go.
+    def train_step(self, step: int) -> Step:
+        """Do one optimizer step. Raises LossNotFinite and leaves the weights alone."""
+        raise NotImplementedError
 
-    Raises:
-        ValueError: the state belongs to a run with other settings; they are named.
-    """
-    if not path.exists():
+    def log_step(self, step: int) -> dict[str, object]:
+        """More entries for the log row of a step."""
+        return {}
+
+    def evaluate(self, step: int) -> dict[str, float]:
+        """How good the model is after this many steps; "eval_loss" is among it.
+
+        Every process calls this, and all get the same numbers.
+        """
+        raise NotImplementedError
+
+    def sample(self) -> str | None:
+        """A text of the model as it is, for the log; None for no text."""
         return None
-    state = torch.load(path, map_location=device, weights_only=True)
-    other = sorted(
-        key for key in settings if settings[key] != state["settings"].get(key)
-    )
-    if other:
-        raise ValueError(
-            f"{path} belongs to a run with another {', '.join(other)}; use that, or an empty folder"
-        )
-    return state
+
+    def write_first(self, folder: Path) -> None:
+        """Files that do not change during a run, such as the tokenizer."""
+
+    def write_best(self, folder: Path) -> None:
+        """The model, each time that it is the best so far."""
+
+    def write_last(self, folder: Path) -> None:
+        """The model at the end of the run."""
 
 
-def seed_step(seed: int, step: int, rank: int, processes: int) -> None:
-    """Let chance in a step, dropout that is, depend on nothing but these numbers: then a run can stop and go on."""
-    torch.manual_seed(seed * 1_000_003 + step * processes + rank)
-
-
-class Log:
-    """A file with one JSON object a line. Each has the entry "step", in optimizer steps.
+class Run:
+    """One process of a run. All processes hold the same weights; the first one writes.
 
     Args:
-        path: of the file; it need not exist.
+        recipe: what is trained, and how.
+        config: how often to log, evaluate and save; the seed.
+        folder: where log.jsonl, state.pt and the model go; it exists.
+        watch: called with every row of the log.
+        progress: show a bar on stderr.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(
+        self,
+        recipe: Recipe,
+        config: FinetuneConfig | PretrainConfig,
+        folder: Path,
+        *,
+        watch: Callable[[dict], None] | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.recipe, self.config, self.folder = recipe, config, folder
+        self.watch, self.progress = watch, progress and rank() == 0
+        self.state, self.saved_step = TrainState(), 0
+        self.log_file = Log(folder / "log.jsonl")
+        self.device = next(recipe.model.parameters()).device
 
-    def append(self, row: dict) -> None:
-        """Write a row at the end."""
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    def go(self) -> TrainState:
+        """Begin or resume, run to the end, and say how it went.
 
-    def rows(self) -> list[dict]:
-        """All rows. One that a full disk or a kill cut short is left out."""
-        lines = (
-            self.path.read_text(encoding="utf-8").splitlines()
-            if self.path.exists()
-            else []
+        Raises:
+            ValueError: the folder holds another run, or a damaged state.
+            LossNotFinite: NaN or infinity; what was saved last is kept.
+            OSError: the folder cannot be written, or the disk is full.
+            KeyboardInterrupt: after ctrl-C, once the step is done and the state saved.
+        """
+        try:
+            with CtrlC() as ctrl_c, self.log_above_bar():
+                resumed = self.resume()
+                wait_for_everyone(self.device)  # nobody may look later than this
+                if not resumed:
+                    self.begin()
+                self.loop(ctrl_c)
+                if rank() == 0:
+                    self.recipe.write_last(self.folder)
+        except OSError as error:
+            raise OSError(
+                f"cannot write to {self.folder} ({error.strerror or error}); what was "
+                "saved last is whole: make room, then start again, and it resumes from "
+                f"step {self.saved_step}"
+            ) from error
+        return self.state
+
+    def loop(self, ctrl_c: CtrlC) -> None:
+        """Step after step, and between them what keeps the run safe and visible."""
+        config, recipe, state = self.config, self.recipe, self.state
+        seconds_before, started = state.seconds, time.monotonic()
+        speed = Speed()
+        with self.bar() as bar:
+            while state.step < recipe.total_steps and not self.out_of_patience():
+                seed_step(config.seed, state.step)
+                with speed:
+                    done = self.try_step()
+                state.step += 1
+                state.tokens += done.tokens
+                state.seconds = seconds_before + time.monotonic() - started
+                speed.tokens += done.tokens
+                bar.update()
+
+                last = state.step == recipe.total_steps
+                if state.step == 1 or state.step % config.logging_steps == 0:
+                    self.log_step(done, speed, bar)
+                if last or state.step % config.eval_steps == 0:
+                    self.evaluate()
+                stop = self.asked_to_stop(ctrl_c)
+                last = last or stop or self.out_of_patience()
+                if last or state.step % config.save_steps == 0:
+                    self.save()
+                if stop:
+                    raise KeyboardInterrupt(
+                        f"stopped after step {state.step} of {recipe.total_steps}; "
+                        f"{self.folder} keeps the run: start it again with the same "
+                        "settings to resume from there"
+                    )
+
+    def try_step(self) -> Step:
+        """The recipe's step; if it fails, say what is kept and what to try."""
+        step = self.state.step
+        try:
+            return self.recipe.train_step(step)
+        except LossNotFinite as problem:
+            raise LossNotFinite(self.advice(str(problem), step + 1)) from None
+
+    def evaluate(self) -> None:
+        """Measure, log, and write the model if it is the best so far."""
+        state, recipe = self.state, self.recipe
+        result = recipe.evaluate(state.step)
+        loss = result["eval_loss"]
+        if not math.isfinite(loss):
+            problem = f"the held-out loss is {loss}"
+            raise LossNotFinite(self.advice(problem, state.step))
+        best = loss < state.best_loss
+        if math.isinf(state.first_loss):
+            state.first_loss = loss
+        if best:
+            state.best_loss, state.best_step = loss, state.step
+            if rank() == 0:
+                recipe.write_best(self.folder)
+        state.evaluations_without_best = (
+            0 if best else state.evaluations_without_best + 1
         )
-        return [json.loads(line) for line in lines if _step_of(line) < math.inf]
+        state.last_evaluation = result
+        rounded = {name: _rounded(value) for name, value in result.items()}
+        self.log(**rounded, best=best)
+        text = "  ".join(f"{name} {value}" for name, value in rounded.items())
+        self.tell(f"step {state.step}/{recipe.total_steps}  {text}")
+        if rank() == 0:
+            sample = recipe.sample()
+            if sample is not None:
+                self.log(sample=sample)
 
-    def forget_after(self, step: int) -> None:
-        """Drop what was written after this step, so that a run that goes on from there repeats nothing."""
-        if self.path.exists():
-            kept = [
-                line
-                for line in self.path.read_text(encoding="utf-8").splitlines()
-                if _step_of(line) <= step
-            ]
-            write_text(self.path, "".join(line + "\n" for line in kept))
+    def out_of_patience(self) -> bool:
+        """Whether too many evaluations brought no new best."""
+        return 0 < self.recipe.patience <= self.state.evaluations_without_best
+
+    def asked_to_stop(self, ctrl_c: CtrlC) -> bool:
+        """Whether ctrl-C was pressed. The processes have to agree, or one would wait
+        for the others for ever."""
+        if world_size() == 1:
+            return ctrl_c.pressed
+        pressed = torch.tensor(float(ctrl_c.pressed), device=self.device)
+        return sum_over_processes(pressed).item() > 0
+
+    # ---- the folder ------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The state comes first: a folder in which a run lies is known by it."""
+        self.save()
+        if rank() == 0:
+            self.log_file.forget_after(-1)
+            self.recipe.write_first(self.folder)
+        if self.recipe.keeps_best:
+            self.evaluate()
+            self.save()
+
+    def resume(self) -> bool:
+        """Load state.pt if there is one, and drop the log rows that came after it."""
+        recipe = self.recipe
+        saved = read_state(self.folder / "state.pt", recipe.settings, self.device)
+        if saved is None:
+            return False
+        recipe.model.load_state_dict(saved["model"])
+        for name, optimizer in recipe.optimizers.items():
+            optimizer.load_state_dict(saved["optimizers"][name])
+        self.state = TrainState(**saved["progress"])
+        self.saved_step = self.state.step
+        if recipe.keeps_best and math.isinf(self.state.first_loss):
+            return False  # it broke off during its first evaluation
+        if rank() == 0:
+            self.log_file.forget_after(self.state.step)
+        self.tell(f"resuming from step {self.state.step}")
+        return True
+
+    def save(self) -> None:
+        """Write everything that resuming needs, in one file."""
+        if rank() == 0:
+            states = {
+                name: optimizer.state_dict()
+                for name, optimizer in self.recipe.optimizers.items()
+            }
+            save_atomically(
+                {
+                    "model": self.recipe.model.state_dict(),
+                    "optimizers": states,
+                    "progress": asdict(self.state),
+                    "settings": self.recipe.settings,
+                },
+                self.folder / "state.pt",
+            )
+        self.saved_step = self.state.step
+
+    # ---- what people see -------------------------------------------------------------
+
+    def log_step(self, done: Step, speed: Speed, bar: tqdm) -> None:
+        """A row of the log, and the same figures on the bar."""
+        step, tokens_per_second = self.state.step, speed.measured()
+        learning_rate = self.recipe.learning_rate(step - 1)
+        self.log(
+            loss=round(done.loss, 6),
+            learning_rate=learning_rate,
+            grad_norm=round(done.grad_norm, 4),
+            **self.recipe.log_step(step - 1),
+            tokens_per_second=round(tokens_per_second),
+        )
+        shown = {"loss": f"{done.loss:.3f}", "lr": f"{learning_rate:.1e}"}
+        shown["tokens/s"] = f"{tokens_per_second:,.0f}"
+        bar.set_postfix(shown)
+        if not self.progress:
+            self.tell(
+                f"step {step}/{self.recipe.total_steps}  loss {done.loss:.3f}  "
+                f"{tokens_per_second:,.0f} tokens/s"
+            )
+
+    def log(self, **row: object) -> None:
+        """Append to log.jsonl, with the step, the tokens and the time."""
+        if rank() == 0:
+            state = self.state
+            common = {"step": state.step, "tokens": state.tokens}
+            row = {**common, "seconds": round(state.seconds, 2), **row}
+            self.log_file.append(row)
+            if self.watch:
+                self.watch(row)
+
+    def tell(self, line: str) -> None:
+        """A line for whoever follows the log of the package."""
+        if is_main_process():
+            logger.info(line)
+
+    def bar(self) -> tqdm:
+        """Steps done, steps to do, loss and speed; nothing unless asked for."""
+        return tqdm(
+            total=self.recipe.total_steps,
+            initial=self.state.step,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not self.progress,
+        )
+
+    def log_above_bar(self) -> AbstractContextManager:
+        """Lines of the log appear above the bar instead of within it."""
+        package = logging.getLogger("gpt2course")
+        return logging_redirect_tqdm([package]) if self.progress else nullcontext()
+
+    def advice(self, problem: str, step: int) -> str:
+        """What happened, what is kept, what to try."""
+        state, config = self.state, self.config
+        kept = f"the state of step {self.saved_step}"
+        if self.recipe.keeps_best:
+            kept += (
+                f" and the best weights, those of step {state.best_step} "
+                f"(held-out loss {state.best_loss:.3f})"
+            )
+        remedies = f"a lower learning_rate than {config.learning_rate:.1e}"
+        if getattr(config, "mixed_precision", "no") != "no":
+            remedies += ", mixed_precision no"
+        return (
+            f"{problem} at step {step}; {self.folder} keeps {kept}. Try {remedies} or "
+            "more warmup_steps, in another folder"
+        )
 
 
-def _step_of(line: str) -> float:
-    """The step of a row of the log; a row that a full disk cut short is younger than every save."""
-    try:
-        return json.loads(line)["step"]
-    except ValueError:
-        return math.inf
-
-
-class CtrlC:
-    """Within this context, ctrl-C is a question that a loop asks between two steps. A second ctrl-C stops at once."""
+class Speed:
+    """Tokens per second of the steps alone, without evaluations and saves."""
 
     def __init__(self) -> None:
-        self.pressed = False
+        self.tokens, self.seconds = 0, 0.0
 
-    def __enter__(self) -> CtrlC:
-        self.main = (
-            threading.current_thread() is threading.main_thread()
-        )  # signals reach no other thread
-        if self.main:
-            self.before = signal.signal(signal.SIGINT, self._note)
+    def __enter__(self) -> Speed:
+        self.started = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.main:
-            signal.signal(signal.SIGINT, self.before)
+        self.seconds += time.monotonic() - self.started
 
-    def _note(self, *_: object) -> None:
-        # a child gets the signal twice, from the terminal and from its parent; only the parent may lose patience
-        if self.pressed and multiprocessing.parent_process() is None:
-            raise KeyboardInterrupt
-        self.pressed = True
-
-
-def in_processes(
-    work: Callable[..., None],
-    arguments: Iterable,
-    processes: int,
-    folder: Path,
-    backend="gloo",
-) -> None:
-    """Call work(rank, *arguments) here, or in several processes of one thread each that can reach one another.
-
-    Args:
-        work: a function of a module, as it goes to the other processes.
-        arguments: what it takes after the rank. Tensors arrive in memory that all processes share; copy before writing.
-        processes: how many; with 1 nothing is started.
-        folder: where they find one another, in a file that is gone afterwards.
-        backend: of torch.distributed: "gloo" for the CPU, "nccl" for GPUs.
-
-    Raises:
-        RuntimeError: a process failed or was killed. What the process said is the message.
-        KeyboardInterrupt: after ctrl-C, when all have come to an end.
-    """
-    if processes == 1:
-        work(0, *arguments)
-        return
-    rendezvous = folder / f"rendezvous-{os.getpid()}"
-    rendezvous.unlink(missing_ok=True)
-    context = None
-    try:
-        with CtrlC() as ctrl_c:
-            passed_on = False
-            context = mp.spawn(
-                _process,
-                (work, arguments, processes, rendezvous, backend),
-                processes,
-                join=False,
-            )
-            while not context.join(timeout=1):
-                if ctrl_c.pressed and not passed_on:
-                    passed_on = True
-                    for pid in context.pids():
-                        os.kill(pid, signal.SIGINT)
-        if ctrl_c.pressed:
-            raise KeyboardInterrupt
-    except (
-        mp.ProcessRaisedException
-    ) as error:  # show the reason, not the stack of the child
-        raise RuntimeError(
-            str(error).strip().splitlines()[-1].split(": ", 1)[-1]
-        ) from None
-    except mp.ProcessExitedException as error:
-        raise RuntimeError(
-            f"a training process was stopped from outside ({error}); start again to go on"
-        ) from None
-    finally:
-        for process in context.processes if context else []:
-            process.kill()  # of those that are left after a second ctrl-C
-        rendezvous.unlink(missing_ok=True)
+    def measured(self) -> float:
+        """Since the last call."""
+        tokens_per_second = self.tokens / max(self.seconds, 1e-9)
+        self.tokens, self.seconds = 0, 0.0
+        return tokens_per_second
 
 
-def _process(
-    rank: int,
-    work: Callable,
-    arguments: Iterable,
-    processes: int,
-    rendezvous: Path,
-    backend: str,
-) -> None:
-    torch.set_num_threads(1)
-    alike = {
-        "OMP_NUM_THREADS": 1,
-        "WORLD_SIZE": processes,
-        "LOCAL_WORLD_SIZE": processes,
-        "LOCAL_RANK": rank,
-    }
-    os.environ |= {
-        name: str(value) for name, value in {**alike, "RANK": rank}.items()
-    }  # accelerate reads them
-    dist.init_process_group(
-        backend,
-        init_method=f"file://{rendezvous.resolve()}",
-        rank=rank,
-        world_size=processes,
-    )
-    try:
-        work(rank, *arguments)
-    finally:
-        dist.destroy_process_group()
+def seed_step(seed: int, step: int) -> None:
+    """Let the random numbers of a step, dropout that is, depend on nothing but the
+    seed,
+    the step and the process: then a run can stop and be resumed."""
+    torch.manual_seed(seed * 1_000_003 + step * world_size() + rank())
+
+
+def _rounded(value: object) -> object:
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,77 +1,51 @@
-"""Files that are whole or not there, a log that a kill cannot spoil, and ctrl-C."""
+"""The log that a kill cannot spoil, the state of one run, and the speed."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
+import time
 
 import pytest
 import torch
-from conftest import run_python
 
-from gpt2course.training import CtrlC, Log, read_state, save_atomically
-
-
-def test_save_replaces(tmp_path):
-    for value in (1, 2):
-        save_atomically({"value": value}, tmp_path / "state.pt")
-        assert torch.load(tmp_path / "state.pt") == {"value": value}
-    assert os.listdir(tmp_path) == ["state.pt"]
-
-
-SAVE_ON_A_SMALL_DISK = """
-import resource, sys, torch
-from pathlib import Path
-from gpt2course.training import save_atomically
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-try:
-    save_atomically({"value": torch.zeros(int(sys.argv[2]))}, Path(sys.argv[1]))
-except OSError as error:
-    sys.exit(f"OSError {error}")
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="limits are those of Unix")
-def test_a_full_disk_leaves_the_old_file(tmp_path):
-    path = tmp_path / "state.pt"
-    save_atomically({"value": 1}, path)
-    done = run_python("-c", SAVE_ON_A_SMALL_DISK, str(path), "1000000")
-    assert done.stderr.startswith("OSError")
-    assert torch.load(path) == {"value": 1}
-    assert os.listdir(tmp_path) == ["state.pt"]
-
-
-def test_a_disk_that_fails_at_the_last_moment(tmp_path, monkeypatch):
-    path = tmp_path / "state.pt"
-    save_atomically({"value": 1}, path)
-
-    def fail(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
-        save_atomically({"value": 2}, path)
-    assert torch.load(path) == {"value": 1}
-    assert os.listdir(tmp_path) == ["state.pt"]
-
-
-def test_a_folder_that_is_a_file(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="Not a directory"):
-        save_atomically({}, tmp_path / "file" / "state.pt")
+from gpt2course.files import save_atomically
+from gpt2course.training import Log, read_state, seed_step
+from gpt2course.training.run import Speed
+from gpt2course.training.state import digest
 
 
 def test_a_state_of_another_run_is_refused(tmp_path):
     path = tmp_path / "state.pt"
-    assert read_state(path, {"lr": 1}) is None
-    save_atomically({"settings": {"lr": 1, "seed": 2}, "step": 3}, path)
-    assert read_state(path, {"lr": 1, "seed": 2})["step"] == 3
+    assert read_state(path, {"learning_rate": 1}) is None
+    settings = {"learning_rate": 1, "seed": 2}
+    save_atomically({"settings": settings, "step": 3}, path)
+    assert read_state(path, settings)["step"] == 3
+    other = {"learning_rate": 1, "seed": 4, "max_grad_norm": 1}
+    with pytest.raises(ValueError, match="with another max_grad_norm, seed;"):
+        read_state(path, other)
+
+
+class Foreign:
+    """Something that may not be unpickled."""
+
+
+@pytest.mark.parametrize("content", ["empty", "half", "text", "foreign", "tensor"])
+def test_a_damaged_state_is_one_line_that_names_the_file(tmp_path, content):
+    path = tmp_path / "state.pt"
+    save_atomically({"settings": {}, "model": torch.zeros(1000)}, path)
+    if content == "foreign":
+        torch.save({"settings": Foreign()}, path)
+    elif content == "tensor":
+        torch.save(torch.zeros(3), path)
+    else:
+        whole = path.read_bytes()
+        half = whole[: len(whole) // 2]
+        path.write_bytes({"empty": b"", "half": half, "text": b"hello"}[content])
     with pytest.raises(
-        ValueError,
-        match="belongs to a run with another clip, seed; use that, or an empty folder",
-    ):
-        read_state(path, {"lr": 1, "seed": 4, "clip": 1})
+        ValueError, match=r"state\.pt is damaged, .* remove it"
+    ) as raised:
+        read_state(path, {})
+    assert "\n" not in str(raised.value)
+    assert "weights_only" not in str(raised.value)
 
 
 def test_the_log_forgets_what_came_after_a_save(tmp_path):
@@ -79,23 +53,43 @@ def test_the_log_forgets_what_came_after_a_save(tmp_path):
     assert log.rows() == []
     log.forget_after(3)
     for step in (1, 2, 3):
-        log.append({"step": step, "text": "é"})
+        log.append({"step": step, "text": "é\u2028\x85\n"})
     with open(log.path, "a", encoding="utf-8") as file:
         file.write('{"step": 1, "lo')  # what a full disk leaves
-    assert [row["step"] for row in log.rows()] == [1, 2, 3]
+    rows = [{"step": step, "text": "é\u2028\x85\n"} for step in (1, 2, 3)]
+    assert log.rows() == rows
     log.forget_after(2)
-    assert log.path.read_text(encoding="utf-8").splitlines() == [
-        '{"step": 1, "text": "é"}',
-        '{"step": 2, "text": "é"}',
-    ]
+    assert log.rows() == rows[:2]
+    assert len(log.path.read_text(encoding="utf-8").splitlines()) == 2
 
 
-def test_ctrl_c_waits_for_the_step_and_the_second_does_not():
-    before = signal.getsignal(signal.SIGINT)
-    with CtrlC() as ctrl_c:
-        assert not ctrl_c.pressed
-        signal.raise_signal(signal.SIGINT)
-        assert ctrl_c.pressed
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+@pytest.mark.parametrize("line", ["", "[]", "{}", "3", "null", "\ufffd"])
+def test_a_line_that_is_no_row_is_left_out(tmp_path, line):
+    log = Log(tmp_path / "log.jsonl")
+    log.path.write_text(f'{{"step": 1}}\n{line}\n{{"step": 2}}\n', encoding="utf-8")
+    assert log.rows() == [{"step": 1}, {"step": 2}]
+
+
+def test_a_digest_changes_with_any_tensor():
+    one = torch.arange(6)
+    assert digest(one) == digest(one.clone())
+    assert len({digest(one), digest(one + 1), digest(one, one), digest(one[:5])}) == 4
+
+
+def test_random_numbers_belong_to_a_step_of_a_seed():
+    def numbers(seed, step):
+        seed_step(seed, step)
+        return tuple(torch.rand(3).tolist())
+
+    assert numbers(1, 5) == numbers(1, 5)
+    assert len({numbers(seed, step) for seed in range(5) for step in range(50)}) == 250
+
+
+def test_speed_counts_steps_alone():
+    speed = Speed()
+    with speed:
+        time.sleep(0.1)
+    speed.tokens += 100
+    time.sleep(0.5)
+    assert 100 < speed.measured() <= 1000
+    assert speed.measured() == 0

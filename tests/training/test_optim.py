@@ -1,4 +1,4 @@
-"""Muon: the orthogonal part of a matrix, and one update whether one process computes it or two."""
+"""The schedule, what decays, and Muon, whether one process computes it or two."""
 
 from __future__ import annotations
 
@@ -9,9 +9,82 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from conftest import TINY, random_ids, random_model
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gpt2course.loss import cross_entropy, shift
-from gpt2course.training import Muon, orthogonalize
+from gpt2course.training import (
+    Muon,
+    learning_rate_at,
+    orthogonalize,
+    parameter_groups,
+    set_learning_rate,
+)
+
+RUN = {"peak": 0.5, "warmup_steps": 10, "total_steps": 110, "final": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [(0, 0.05), (4, 0.25), (9, 0.5), (10, 0.5), (109, 0.05), (500, 0.05)],
+)
+def test_fixed_points(step, rate):
+    assert learning_rate_at(step, **RUN) == pytest.approx(rate)
+
+
+def test_half_way_down_is_the_middle():
+    assert learning_rate_at(
+        50, peak=1.0, warmup_steps=0, total_steps=101
+    ) == pytest.approx(0.5)
+
+
+@given(warmup=st.integers(0, 50), rest=st.integers(1, 50))
+def test_up_then_down(warmup, rest):
+    rates = [
+        learning_rate_at(s, peak=1.0, warmup_steps=warmup, total_steps=warmup + rest)
+        for s in range(warmup + rest)
+    ]
+    assert rates[:warmup] == sorted(rates[:warmup])
+    assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
+    assert all(0 <= rate <= 1 for rate in rates)
+
+
+@pytest.mark.parametrize(
+    ("warmup_steps", "total_steps"), [(10, 10), (5000, 100), (-1, 10), (0, 0)]
+)
+def test_impossible_warm_up(warmup_steps, total_steps):
+    with pytest.raises(
+        ValueError, match=f"warm-up of {warmup_steps} steps in a run of {total_steps}"
+    ):
+        learning_rate_at(
+            0, peak=1.0, warmup_steps=warmup_steps, total_steps=total_steps
+        )
+
+
+def test_every_parameter_is_in_one_group():
+    model = random_model()
+    decayed, free = parameter_groups(model, 0.1)
+    assert (decayed["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
+    ids = [id(p) for group in (decayed, free) for p in group["params"]]
+    assert sorted(ids) == sorted(id(p) for p in model.parameters())
+    names = {id(p): name for name, p in model.named_parameters()}
+    assert all(
+        "ln_" in names[id(p)] or names[id(p)].endswith("bias") for p in free["params"]
+    )
+    assert not any(
+        "ln_" in names[id(p)] or names[id(p)].endswith("bias")
+        for p in decayed["params"]
+    )
+
+
+def test_the_rate_of_all_groups():
+    model = random_model()
+    optimizer = torch.optim.AdamW(parameter_groups(model, 0.1))
+    set_learning_rate(optimizer, 0.25)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
+
+
+# ---- Muon ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (24, 64), (64, 24), (3, 20, 20)])
