@@ -108,19 +108,21 @@ def ours(config, tokenizer, mean_length, options):
     from gpt2course.data import encode_jokes, pack_sequences
     from gpt2course.model import GPT2
     from gpt2course.training import (
-        TrainConfig,
+        FinetuneConfig,
+        finetune_rate,
         parameter_groups,
         rows_of_step,
+        set_learning_rate,
         train_step,
     )
 
-    run = TrainConfig(
-        rows_per_step=options.rows_per_step,
-        precision="bf16" if options.device == "cuda" else "fp32",
+    run = FinetuneConfig(
+        per_device_train_batch_size=options.rows_per_step,
+        mixed_precision="bf16" if options.device == "cuda" else "no",
     )
     model = GPT2(config).to(options.device)
     groups = parameter_groups(model, run.weight_decay)
-    optimizer = torch.optim.AdamW(groups, lr=run.lr, fused=True)
+    optimizer = torch.optim.AdamW(groups, lr=run.learning_rate, fused=True)
 
     def train(texts, epochs):
         packed = pack_sequences(
@@ -129,16 +131,15 @@ def ours(config, tokenizer, mean_length, options):
         total = max(1, epochs * len(packed) // run.rows_per_step)
         tokens = 0
         for step in range(total):
-            for group in optimizer.param_groups:
-                group["lr"] = run.rate_at(step, total)
+            set_learning_rate(optimizer, finetune_rate(run, step, total))
             batch = packed[rows_of_step(step, len(packed), run.rows_per_step, run.seed)]
             tokens += int((batch.document_ids >= 0).sum())
             train_step(
                 model,
                 optimizer,
                 [batch.to(options.device)],
-                clip=run.clip,
-                precision=run.precision,
+                max_grad_norm=run.max_grad_norm,
+                mixed_precision=run.mixed_precision,
             )
         return tokens
 

@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
-    except KeyboardInterrupt:
-        print("\ngpt2course: stopped", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        print(f"\ngpt2course: {stopped or 'stopped'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, head for example, has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
@@ -163,53 +163,53 @@ def _parser() -> argparse.ArgumentParser:
         help="tokens; longer jokes are left out (default 128)",
     )
     jokes.add_argument(
-        "--rows-per-step",
+        "--per-device-train-batch-size",
         type=int,
         metavar="N",
-        help="rows in an optimizer step, all processes together",
+        help="rows per process and forward pass",
     )
     jokes.add_argument(
-        "--accumulate",
+        "--gradient-accumulation-steps",
         type=int,
         metavar="N",
         help="compute a step in N pieces, to save memory",
     )
     jokes.add_argument(
-        "--epochs", type=float, metavar="N", help="passes over the jokes"
+        "--num-train-epochs", type=float, metavar="N", help="passes over the jokes"
     )
     jokes.add_argument(
-        "--steps", type=int, metavar="N", help="optimizer steps, instead of epochs"
+        "--max-steps", type=int, metavar="N", help="optimizer steps, instead of epochs"
     )
     jokes.add_argument(
-        "--learning-rate", type=float, metavar="RATE", dest="lr", help="at its peak"
+        "--learning-rate", type=float, metavar="RATE", help="at its peak"
     )
     jokes.add_argument(
-        "--precision",
-        choices=("fp32", "bf16", "fp16"),
+        "--mixed-precision",
+        choices=("no", "bf16", "fp16"),
         help="of the products; 16 bits are for GPUs",
     )
     jokes.add_argument(
-        "--checkpointing",
+        "--gradient-checkpointing",
         action="store_true",
         help="less memory for activations, more time",
     )
     jokes.add_argument(
-        "--processes",
+        "--num-processes",
         type=int,
         metavar="N",
         help="on the CPU one thread each, else one GPU each",
     )
     jokes.add_argument("--device", choices=("auto", "cpu", "cuda"))
-    jokes.add_argument("--validate-every", type=int, metavar="N", help="steps")
+    jokes.add_argument("--eval-steps", type=int, metavar="N", help="steps")
     jokes.add_argument(
-        "--validation-rows",
+        "--max-eval-samples",
         type=int,
         metavar="N",
         help="judge on so many rows; 0 for all",
     )
-    jokes.add_argument("--save-every", type=int, metavar="N", help="steps")
+    jokes.add_argument("--save-steps", type=int, metavar="N", help="steps")
     jokes.add_argument(
-        "--patience",
+        "--early-stopping-patience",
         type=int,
         metavar="N",
         help="stop after N validations without a new best",
@@ -404,18 +404,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _pretrain(options: argparse.Namespace) -> int:
-    import torch
-
-    from gpt2course.data import embedded_reviews, plain_text
-    from gpt2course.training import (
-        PretrainConfig,
-        pretrain,
-        save_tokenizer,
-        to_stderr,
-        tokenise,
-        train_tokenizer,
-        write_card,
-    )
+    from gpt2course.files import set_up_logging
+    from gpt2course.training import PretrainConfig, pretrain_from_reviews
 
     def given(**names: object) -> dict[str, object]:
         return {name: value for name, value in names.items() if value is not None}
@@ -435,97 +425,58 @@ def _pretrain(options: argparse.Namespace) -> int:
         config,
         model=model,
         **given(
-            total_steps=steps, tokens_per_step=options.tokens_per_step, processes=options.processes,
+            max_steps=steps, tokens_per_step=options.tokens_per_step, num_processes=options.processes,
             device=options.device, seed=options.seed,
             warmup_steps=min(config.warmup_steps, steps // 10) if steps else None,
         ),
     )  # fmt: skip
-    folder = Path(options.output)
-    folder.mkdir(parents=True, exist_ok=True)
-
-    to_stderr("reading the reviews and training the tokenizer")
-    splits = {
-        name: [plain_text(text) for text, _ in rows]
-        for name, rows in embedded_reviews().items()
-    }
-    tokenizer = train_tokenizer(splits["train"], model.vocab_size)
-    corpus = tokenise(tokenizer, splits["train"], splits["validation"])
-    to_stderr(
-        f"{len(corpus.tokens):,} training tokens; {config.total_steps} steps of {config.tokens_per_step}"
-    )
-    pretrain(corpus, config, folder)
-    save_tokenizer(
-        tokenizer, folder, model.n_positions
-    )  # not before: a folder of another run is refused unchanged
-    machine = platform.processor() or platform.machine()
-    hardware = f"{config.device}, {config.processes} processes, {machine}, torch {torch.__version__}"
     arguments = [
         f"--{name.replace('_', '-')} {value}"
         for name, value in vars(options).items()
         if name in CARD_OPTIONS and value
     ]
     command = " ".join(["gpt2course pretrain --output FOLDER", *arguments])
-    write_card(folder, config, corpus, tokenizer, command=command, hardware=hardware)
-    last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
+    set_up_logging()
+    result = pretrain_from_reviews(config, options.output, command=command)
     if options.json:
-        _print_json(folder=str(folder), **last)
+        _print_json(**{**asdict(result), "folder": str(result.folder)})
     else:
         print(
-            f"{folder}: {last['bits_per_character']} bits a character after {last['tokens']:,} tokens"
+            f"{result.folder}: {result.bits_per_character:.3f} bits per character "
+            f"after {result.tokens:,} tokens"
         )
     return 0
 
 
 def _finetune_jokes(options: argparse.Namespace) -> int:
-    from gpt2course.checkpoints import load_checkpoint, load_tokenizer
-    from gpt2course.data import JOKE_PREFIX, encode_jokes, load_jokes, pack_sequences
-    from gpt2course.training import TrainConfig, finetune, to_stderr
+    from gpt2course.files import set_up_logging
+    from gpt2course.training import FinetuneConfig, finetune_on_jokes, is_main_process
 
-    config = TrainConfig(**_given(options, TrainConfig))
-    jokes = load_jokes(options.data, drop_crude=options.drop_crude)
-    model, tokenizer = (
-        load_checkpoint(options.checkpoint),
-        load_tokenizer(options.checkpoint),
+    set_up_logging()
+    result = finetune_on_jokes(
+        FinetuneConfig(**_given(options, FinetuneConfig)),
+        options.output,
+        checkpoint=options.checkpoint,
+        data=options.data,
+        drop_crude=options.drop_crude,
+        row_length=options.row_length,
+        progress=not options.json,
     )
-    row_length = (
-        min(128, model.config.n_positions)
-        if options.row_length is None
-        else options.row_length
-    )
-    train, validation = (
-        pack_sequences(encode_jokes(texts, tokenizer), row_length, too_long="drop")
-        for texts in (jokes.train, jokes.validation)
-    )
-    too_long = len(train.too_long) + len(validation.too_long)
-    steps = config.total_steps(len(train))
-    first = (
-        os.environ.get("RANK", "0") == "0"
-    )  # under torchrun each process runs this, and one talks
-    say = to_stderr if first else lambda _: None
-    say(str(jokes.report))
-    say(
-        f"{too_long:,} of them left out, longer than a row of {row_length} tokens"
-        if too_long
-        else "all of them fit into a row"
-    )
-    say(
-        f"{len(train):,} rows to train on, {train.filled:.0%} full; {steps:,} steps of {config.rows_per_step} rows"
-    )
-    done = finetune(
-        model, train, validation, config, options.output,
-        tokenizer=tokenizer, sample_prompt=JOKE_PREFIX.strip(), progress=not options.json,
-    )  # fmt: skip
-    if not first:
+    if not is_main_process():  # under torchrun each process runs this
         return 0
+    done, report = result.run, result.report
     if options.json:
-        dropped = {reason: len(rows) for reason, rows in jokes.report.dropped.items()}
-        answer = {**asdict(done), "folder": str(done.folder)}
         _print_json(
-            **answer, kept=jokes.report.kept, dropped=dropped, too_long=too_long
+            **{**asdict(done), "folder": str(done.folder)},
+            kept=report.kept,
+            dropped={reason: len(rows) for reason, rows in report.dropped.items()},
+            too_long=result.too_long,
         )
     else:
-        losses = f"{done.first_loss:.3f} before, {done.best_loss:.3f} after {done.best_step} steps"
-        print(f"{done.folder}: held-out loss {losses}")
+        print(
+            f"{done.folder}: held-out loss {done.first_loss:.3f} before, "
+            f"{done.best_loss:.3f} after {done.best_step} steps"
+        )
         print(
             f'Try: gpt2course generate "JOKE:" --checkpoint {done.folder} --temperature 0.8 --top-p 0.9'
         )

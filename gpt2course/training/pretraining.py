@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gpt2course import data
 from gpt2course.checkpoints import write_model
 from gpt2course.data import (
     concatenate,
-    embedded_reviews,
     epoch_seed,
     plain_text,
     rows_at,
@@ -134,7 +134,7 @@ def pretrain_from_reviews(
         logger.info("reading the reviews and training the tokenizer")
     splits = {
         name: [plain_text(text) for text, _ in rows]
-        for name, rows in embedded_reviews().items()
+        for name, rows in data.embedded_reviews().items()
     }
     tokenizer = train_tokenizer(splits["train"], config.model.vocab_size)
     corpus = tokenise(tokenizer, splits["train"], splits["validation"])

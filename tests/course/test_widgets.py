@@ -81,7 +81,7 @@ def test_surprise_colours_by_price_and_escapes_what_tokens_hold():
 
 
 RUN = [
-    {"step": 0, "validation_loss": 5.0, "best": True},
+    {"step": 0, "eval_loss": 5.0, "best": True},
     {"step": 0, "sample": "JOKE: no"},
     *({"step": step, "loss": 5.0 - step / 10, "lr": 1e-3} for step in range(1, 11)),
     {"step": 10, "eval_loss": 4.25, "best": True},

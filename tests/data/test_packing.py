@@ -112,8 +112,8 @@ def test_every_document_lies_in_one_row_whole(documents, row_length):
             assert positions[here].tolist() == list(range(len(found[number])))
             assert labels[here].tolist() == [IGNORE_INDEX, *found[number][1:]]
     assert found == dict(enumerate(documents))
-    assert packed.learned == sum(len(ids) - 1 for ids in documents)
-    assert packed.filled == pytest.approx(
+    assert packed.num_label_tokens == sum(len(ids) - 1 for ids in documents)
+    assert packed.token_fraction == pytest.approx(
         sum(map(len, documents)) / packed.input_ids.numel()
     )
 
@@ -123,7 +123,7 @@ def test_few_rows():
         [1] * n for n in (6, 2, 4, 5, 3, 4)
     ]  # 24 tokens: they fill three rows of 8 to the last place
     packed = pack_sequences(documents, 8)
-    assert (len(packed), packed.filled) == (3, 1.0)
+    assert (len(packed), packed.token_fraction) == (3, 1.0)
     apart = [[1] * 5] * 4  # no two of them fit
     assert len(pack_sequences(apart, 8)) == 4
 
