@@ -1,14 +1,19 @@
-"""Fine-tuning on jokes: our loop against the source article's loop and against Hugging Face's Trainer.
+"""Fine-tuning on jokes.
 
-    python benchmarks/training.py --output gpt2course/course/measurements/training-cpu.json
-    python benchmarks/training.py --device cuda --shapes gpt2 gpt2-xl --epochs 10
+Our loop against the source article's loop and against Hugging Face's Trainer.
 
-Each reads the same jokes from text to the last step, so tokenising, packing and batching count. What is compared is
-real tokens a second: padding is work, but no text. Each measurement is a process of its own, so its peak memory is
-its own; contestants take turns, and ratios are medians over rounds. On a CPU each has one thread, and a second is one
-of processor time, so that other work on the machine counts little. MFU is the useful work a second as a part of what
-a large matrix product reaches in the same process: 6 N + 12 L d t operations a token, with N weights without
-positions and t the mean length of a joke. It counts the same work for everybody.
+    python benchmarks/training.py --output
+    gpt2course/course/measurements/training-cpu.json python benchmarks/training.py
+    --device cuda --shapes gpt2 gpt2-xl --epochs 10
+
+Each reads the same jokes from text to the last step, so tokenising, packing and
+batching count. What is compared is real tokens a second: padding is work, but no text.
+Each measurement is a process of its own, so its peak memory is its own; contestants
+take turns, and ratios are medians over rounds. On a CPU each has one thread, and a
+second is one of processor time, so that other work on the machine counts little. MFU is
+the useful work a second as a part of what a large matrix product reaches in the same
+process: 6 N + 12 L d t operations a token, with N weights without positions and t the
+mean length of a joke. It counts the same work for everybody.
 """
 
 from __future__ import annotations
@@ -83,7 +88,10 @@ def _weights(config: GPT2Config) -> int:
 
 
 def matrix_product(device: str) -> float:
-    """Operations a second of a large matrix product, the best of some: float32 on a CPU, bfloat16 on a GPU."""
+    """Operations a second of a large matrix product, the best of some.
+
+    Float32 on a CPU, bfloat16 on a GPU.
+    """
     import torch
 
     n, dtype = (8192, torch.bfloat16) if device == "cuda" else (1024, torch.float32)
@@ -98,11 +106,15 @@ def matrix_product(device: str) -> float:
     return best
 
 
-# ---- the contestants: each returns a function that trains on texts and says how many real tokens it read ------------
+# ---- the contestants: each returns a function that trains on texts and says how many
+# real tokens it read ------------
 
 
 def ours(config, tokenizer, mean_length, options):
-    """Packed rows, each document by itself, as `gpt2course finetune-jokes` does; dropout as in the checkpoint."""
+    """Packed rows, each document by itself, as `gpt2course finetune-jokes` does.
+
+    Dropout as in the checkpoint.
+    """
     import torch
 
     from gpt2course.data import encode_jokes, pack_sequences
@@ -159,9 +171,10 @@ def ours_without_dropout(config, tokenizer, mean_length, options):
 def article(config, tokenizer, mean_length, options):
     """The source article's loop, from its description.
 
-    A DataLoader gives one joke at a time, tokenised there. Jokes are appended to a row, without their first token, as
-    long as the row has at most 500; each row is one forward pass, and 32 rows are added up before a step. The whole
-    model is float16 on a GPU, and float32 on a CPU, where float16 would be far slower.
+    A DataLoader gives one joke at a time, tokenised there. Jokes are appended to a row,
+    without their first token, as long as the row has at most 500; each row is one
+    forward pass, and 32 rows are added up before a step. The whole model is float16 on
+    a GPU, and float32 on a CPU, where float16 would be far slower.
     """
     import torch
     from torch.utils.data import DataLoader
@@ -262,7 +275,8 @@ CONTESTANTS = {
 }
 
 
-# ---- rounds ---------------------------------------------------------------------------------------------------------
+# ---- rounds
+# ---------------------------------------------------------------------------------------------------------
 
 
 def compare(shape: str, options: argparse.Namespace) -> list[dict]:

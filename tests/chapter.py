@@ -15,7 +15,7 @@ from tools.chapters import read_chapter
 MIN_EXERCISES = 3
 # to read, or to look things up
 NO_EXERCISES = (
-    *("index", "basics", "glossary", "sources"),
+    *("index", "basics", "measurements", "glossary", "sources"),
     *("seen-whole", "live-model"),
 )
 CHAPTERS = converter.chapter_files(BOOK)

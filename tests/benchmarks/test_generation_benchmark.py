@@ -1,4 +1,7 @@
-"""Benchmarks are run by hand. Here each contestant writes a little on a tiny shape, so that none of them rots."""
+"""Benchmarks are run by hand.
+
+Here each contestant writes a little on a tiny shape, so that none of them rots.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,9 @@ def test_a_contestant_says_how_long_each_token_took(
 
 
 def test_rows_compare_what_stands_side_by_side(generation, monkeypatch):
-    class Stand:  # answers at once: ours needs 10 ms everywhere, the other 20 ms, and twice that further on
+    # answers at once: ours needs 10 ms everywhere, the other 20 ms, and twice that
+    # further on
+    class Stand:
         def __init__(self, name, *_):
             self.name = name
 

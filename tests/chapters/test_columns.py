@@ -15,38 +15,19 @@ from references import ROOT
 
 SHOWN = 76
 # chapters with a wide line in their cells
-WIDE_CELLS: set[str] = {
-    "clinic",
-    "counting",
-    "jokes",
-    "pretraining",
-    "training",
-}
+WIDE_CELLS: set[str] = set()
 # chapters that show a wide line of the package
-WIDE_EXCERPTS: set[str] = {
-    "training",
-}
+WIDE_EXCERPTS: set[str] = set()
 # files with a line of more than 88 characters
 WIDE_FILES: set[str] = {
     "benchmarks/training.py",
     "gpt2course/cli/__init__.py",
     "gpt2course/course/exercises/clinic.py",
     "gpt2course/course/exercises/jokes.py",
-    "gpt2course/course/exercises/pretraining.py",
-    "gpt2course/course/exercises/training.py",
-    "gpt2course/data/packing.py",
-    "gpt2course/training/__init__.py",
-    "gpt2course/training/card.py",
-    "gpt2course/training/finetuning.py",
-    "gpt2course/training/muon.py",
-    "gpt2course/training/pretraining.py",
-    "gpt2course/training/run.py",
-    "tests/benchmarks/test_generation_benchmark.py",
     "tests/benchmarks/test_training_benchmark.py",
     "tests/cli/test_cli.py",
     "tests/data/test_packing.py",
     "tests/training/test_finetuning.py",
-    "tests/training/test_muon.py",
     "tests/training/test_pretraining.py",
 }
 

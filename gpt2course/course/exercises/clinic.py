@@ -29,11 +29,13 @@ def death(f) -> str:
             continue
         if right is not None and got == right - 1:
             raise NotYet(
-                f"for the log {log} you give {got}, which is the last sound step, or counted from 0; want {right}"
+                f"for the log {log} you give {got}, which is the last sound step, or "
+                f"counted from 0; want {right}"
             )
         if any(map(math.isinf, log)) and got in (None, 4):
             raise NotYet(
-                f"in the log {log} step {right} is infinite, which is not finite either; yours gives {got}"
+                f"in the log {log} step {right} is infinite, which is not finite "
+                f"either; yours gives {got}"
             )
         raise NotYet(f"for the log {log} it should be {right}; yours is {got}")
     return "Stop there, and go back to the weights of the step before."
@@ -47,7 +49,8 @@ def nonfinite(f) -> str:
     got = f(model)
     if got is not None:
         raise NotYet(
-            f"all weights of this model are sound, so the answer is None; yours is {got!r}"
+            "all weights of this model are sound, so the answer is None; yours is "
+            f"{got!r}"
         )
     parameters = dict(model.named_parameters())
     names = list(parameters)
@@ -56,11 +59,13 @@ def nonfinite(f) -> str:
         got = f(model)
         if got is None:
             raise NotYet(
-                f"one number of {names[number]} is {value}, and yours finds nothing; look at every number"
+                f"one number of {names[number]} is {value}, and yours finds nothing; "
+                "look at every number"
             )
         if got != names[number]:
             raise NotYet(
-                f"the first parameter with a number that is not finite is {names[number]}; yours is {got!r}"
+                "the first parameter with a number that is not finite is "
+                f"{names[number]}; yours is {got!r}"
             )
     return "Run it on the gradients as well (p.grad): they break one moment earlier."
 
@@ -89,14 +94,16 @@ def filtered(f) -> str:
         asked = f"{reported:.6f} after {steps} steps, a line every {log_every}"
         if math.isclose(got, reported * steps, rel_tol=1e-9) and log_every > 1:
             raise NotYet(
-                f"for {asked} you give the sum of the losses; the filter has made it larger than the first loss"
+                f"for {asked} you give the sum of the losses; the filter has made it "
+                "larger than the first loss"
             )
         if (
             math.isclose(got, reported * steps / log_every, rel_tol=1e-9)
             and log_every > 1
         ):
             raise NotYet(
-                f"for {asked} you give {got:.4f}: as if each NaN were replaced by the first loss. It is the sum so "
+                f"for {asked} you give {got:.4f}: as if each NaN were replaced by the "
+                "first loss. It is the sum so "
                 "far, divided by the number of the step, and the sum grows"
             )
         if not math.isclose(got, loss, rel_tol=1e-6):
@@ -135,7 +142,8 @@ def schedule(f) -> str:
             )
         if got != right:
             raise NotYet(
-                f"for {what} ({rates[0]:g}, {rates[1]:g}, … {rates[-1]:g}) it is {right!r}; yours is {got!r}"
+                f"for {what} ({rates[0]:g}, {rates[1]:g}, … {rates[-1]:g}) it is "
+                f"{right!r}; yours is {got!r}"
             )
     return (
         "Three printed rates, the first, the middle and the last, would have shown it."
@@ -149,11 +157,13 @@ def collator(f) -> str:
     input_ids, labels = f([list(row) for row in rows], end)
     if input_ids.tolist() != [[1, 2, 9, 9, 9], [3, 9, 9, 9, 9], [4, 9, 5, 6, 9]]:
         raise NotYet(
-            f"input_ids were right before: padded with {end} on the right; now they are {input_ids.tolist()}"
+            f"input_ids were right before: padded with {end} on the right; now they "
+            f"are {input_ids.tolist()}"
         )
     if labels.shape != input_ids.shape:
         raise NotYet(
-            f"labels must have the shape of input_ids, {tuple(input_ids.shape)}; yours {tuple(labels.shape)}"
+            f"labels must have the shape of input_ids, {tuple(input_ids.shape)}; yours "
+            f"{tuple(labels.shape)}"
         )
     for row, got in zip(rows, labels.tolist(), strict=True):
         right = row + [IGNORE_INDEX] * (labels.size(1) - len(row))
@@ -162,15 +172,18 @@ def collator(f) -> str:
         ends, asked = row.count(end), got.count(end)
         if asked == 0:
             raise NotYet(
-                f"no label of the row {row} asks for the end {end}: the model would never learn to stop"
+                f"no label of the row {row} asks for the end {end}: the model would "
+                "never learn to stop"
             )
         if asked > ends:
             raise NotYet(
-                f"the row {row} has {ends} end(s), and {asked} labels ask for one: its padding counts"
+                f"the row {row} has {ends} end(s), and {asked} labels ask for one: its "
+                "padding counts"
             )
         if asked < ends:
             raise NotYet(
-                f"the row {row} has an end inside, between two texts; it is text, too, and its label must stay"
+                f"the row {row} has an end inside, between two texts; it is text, too, "
+                "and its label must stay"
             )
         raise NotYet(f"for the row {row} the labels should be {right}; yours are {got}")
     if not torch.equal(f([[1, end]], end)[1], torch.tensor([[1, end]])):

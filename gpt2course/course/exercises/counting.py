@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 from gpt2course.course.exercises import NotYet, checker
 
@@ -74,7 +75,7 @@ def sentence(f) -> str:
     table = defaultdict(Counter)
     for text in ("the film was good", "the film was slow"):
         words = ["<end>", *text.split(), "<end>"]
-        for word, following in zip(words, words[1:], strict=False):
+        for word, following in pairwise(words):
             table[word][following] += 1
     got, right = float(f(table, "the film was good")), math.log(2) / 5
     if abs(got - math.log(2)) < 1e-6:

@@ -30,7 +30,8 @@ def encode(f) -> str:
         )
     if got == [*tokenizer.encode("JOKE: "), *tokenizer.encode(joke), end]:
         raise NotYet(
-            "encode prefix and joke as one text; in two pieces the space becomes a token of its own"
+            "encode prefix and joke as one text; in two pieces the space becomes a "
+            "token of its own"
         )
     if got != right:
         raise NotYet(f"for {joke!r} it should be {right}; yours is {got}")
@@ -38,7 +39,8 @@ def encode(f) -> str:
     got = list(f(tricky))
     if got.count(end) > 1:
         raise NotYet(
-            "in a joke about <|endoftext|> the end token is found twice; pass split_special_tokens=True"
+            "in a joke about <|endoftext|> the end token is found twice; pass "
+            "split_special_tokens=True"
         )
     if [got] != encode_jokes([tricky], tokenizer):
         raise NotYet(f"the joke {tricky!r} is not encoded as ordinary characters")
@@ -61,7 +63,8 @@ def handle(f) -> str:
         raise NotYet("the first n tokens still count; their labels have to be -100")
     if got[0, 0] == 1:
         raise NotYet(
-            "you left the first n tokens out and everything moved; a label stays where its token is"
+            "you left the first n tokens out and everything moved; a label stays where "
+            "its token is"
         )
     if (got == 9).sum() < 2:
         raise NotYet("an end token is gone; it counts, or the model never stops")
@@ -85,14 +88,17 @@ def steps(f) -> str:
         n, batch_size, epochs, drop_last = arguments
         if got == n * epochs / batch_size:
             raise NotYet(
-                f"{n} jokes in batches of {batch_size} make no {n / batch_size} batches; the number is whole"
+                f"{n} jokes in batches of {batch_size} make no {n / batch_size} "
+                "batches; the number is whole"
             )
         if not drop_last and got == -(-n * epochs // batch_size):
             raise NotYet(
-                "round in each epoch: a smaller batch comes at the end of every epoch, not once"
+                "round in each epoch: a smaller batch comes at the end of every epoch, "
+                "not once"
             )
         raise NotYet(
-            f"for n, batch_size, epochs, drop_last = {arguments} it should be {right}; yours is {got}"
+            f"for n, batch_size, epochs, drop_last = {arguments} it should be {right}; "
+            f"yours is {got}"
         )
     return "A schedule needs this number, and needs it right: see the next page."
 
@@ -114,15 +120,18 @@ def step(f) -> str:
         raise NotYet("this is uphill: subtract the gradient, so that the loss falls")
     if torch.equal(w, torch.tensor([1.0, 2.0])):
         raise NotYet(
-            "the weights did not change; change the tensor itself (p -= …, not p = p - …)"
+            "the weights did not change; change the tensor itself (p -= …, not p = p - "
+            "…)"
         )
     if not torch.allclose(w, torch.tensor([0.0, 2.4])):
         raise NotYet(
-            f"[1, 2] with the gradient [10, -4] and the rate 0.1 goes to [0, 2.4]; yours is {w.tolist()}"
+            "[1, 2] with the gradient [10, -4] and the rate 0.1 goes to [0, 2.4]; "
+            f"yours is {w.tolist()}"
         )
     if w.grad is not None:
         raise NotYet(
-            "the gradient is still there: the next backward would add to it. Set p.grad = None"
+            "the gradient is still there: the next backward would add to it. Set "
+            "p.grad = None"
         )
     if not torch.equal(unused, torch.tensor([5.0])):
         raise NotYet("a parameter without a gradient was changed; leave it alone")
@@ -138,13 +147,15 @@ def ends(f) -> str:
     got = f([[1, 0], [1, 2, 3], [0], [1, 2, 3, 0]], 0, 3)
     if got == 0.75:
         raise NotYet(
-            "the end after four tokens is not within three; look at the first `limit` tokens only"
+            "the end after four tokens is not within three; look at the first `limit` "
+            "tokens only"
         )
     if got == 2:
         raise NotYet("this is a number of texts; divide by how many there are")
     if got != 0.5:
         raise NotYet(
-            f"two of these four texts end within three tokens, a share of 0.5; yours is {got}"
+            "two of these four texts end within three tokens, a share of 0.5; yours "
+            f"is {got}"
         )
     if f([[0, 5]], 0, 3) != 1:
         raise NotYet(
@@ -175,7 +186,8 @@ def stolen(f) -> str:
             continue
         if text and got == max(len(set(text) & set(joke)) for joke in jokes):
             raise NotYet(
-                f"you count shared words; they have to stand in a row. For {text} it is {right}, not {got}"
+                f"you count shared words; they have to stand in a row. For {text} it "
+                f"is {right}, not {got}"
             )
         raise NotYet(f"for the text {text} it should be {right}; yours is {got}")
     return "From about eight words on one may ask whether the model remembers instead of invents."

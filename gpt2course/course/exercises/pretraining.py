@@ -23,7 +23,8 @@ def bits(f) -> str:
         raise NotYet("these are bits a token; spread them over the characters")
     if abs(got - right) > 1e-6:
         raise NotYet(
-            f"for a loss of 4, 1000 tokens and 3600 characters it should be {right:.4f}; yours is {got:.4f}"
+            "for a loss of 4, 1000 tokens and 3600 characters it should be "
+            f"{right:.4f}; yours is {got:.4f}"
         )
     return "Now models with different vocabularies can be compared."
 
@@ -35,13 +36,15 @@ def schedule(f) -> str:
 
     if f(0, 2.0, 10, 110) == 0:
         raise NotYet(
-            "at step 0 the rate is 0, so the first step does nothing; count from step + 1"
+            "at step 0 the rate is 0, so the first step does nothing; count from step "
+            "+ 1"
         )
     for step in (0, 4, 9, 10, 60, 109):
         got = f(step, 2.0, 10, 110)
         if abs(got - right(step)) > 1e-6:
             raise NotYet(
-                f"at step {step} of 110, with warm-up 10 and peak 2, it is {right(step):.4f}; yours is {got:.4f}"
+                f"at step {step} of 110, with warm-up 10 and peak 2, it is "
+                f"{right(step):.4f}; yours is {got:.4f}"
             )
     return "Up quickly, down gently, and 0 exactly at the end."
 
@@ -52,15 +55,18 @@ def rows(f) -> str:
     x, y = f(stream, 3, 4)
     if tuple(x.shape) != (3, 4) or tuple(y.shape) != (3, 4):
         raise NotYet(
-            f"both must have the shape (3, 4); yours are {tuple(x.shape)} and {tuple(y.shape)}"
+            f"both must have the shape (3, 4); yours are {tuple(x.shape)} and "
+            f"{tuple(y.shape)}"
         )
     if torch.equal(x, y):
         raise NotYet(
-            "the targets are the inputs: the model could just copy; they come one token later"
+            "the targets are the inputs: the model could just copy; they come one "
+            "token later"
         )
     if not torch.equal(y, x + 1):
         raise NotYet(
-            "the target of each input is the token right after it in the stream, also at the end of a row"
+            "the target of each input is the token right after it in the stream, also "
+            "at the end of a row"
         )
     if not torch.equal(x.flatten(), stream[:12]):
         raise NotYet(
@@ -79,12 +85,14 @@ def split(f) -> str:
         f(text) for text in reversed(texts)
     ] != first[::-1]:
         raise NotYet(
-            "asked again, or in another order, you give other answers: decide by the text alone"
+            "asked again, or in another order, you give other answers: decide by the "
+            "text alone"
         )
     share = sum(first) / len(first)
     if not 0.07 <= share <= 0.13:
         raise NotYet(
-            f"about a tenth should be held out; of 2,000 texts you hold out {100 * share:.1f} %"
+            "about a tenth should be held out; of 2,000 texts you hold out "
+            f"{100 * share:.1f} %"
         )
     salted = [hash(text) % 10 == 0 for text in texts]
     if salted == first:
@@ -93,6 +101,7 @@ def split(f) -> str:
             [sys.executable, "-c", program], capture_output=True, text=True
         ).stdout.strip()
         raise NotYet(
-            f"you use Python's hash, which differs from run to run (hash('a') % 1000 is {other} in another one)"
+            "you use Python's hash, which differs from run to run (hash('a') % 1000 "
+            f"is {other} in another one)"
         )
     return "The same split on every machine, however the texts are ordered."

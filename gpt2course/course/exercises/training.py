@@ -1,4 +1,4 @@
-"""Checks for training like a professional."""
+"""Checks for the chapter on a run that can be trusted."""
 
 from __future__ import annotations
 
@@ -11,40 +11,9 @@ import torch
 
 from gpt2course.config import GPT2Config
 from gpt2course.course.exercises import NotYet, checker
-from gpt2course.data import document_mask, pack_sequences
+from gpt2course.data import epoch_seed
 from gpt2course.model import GPT2
 from gpt2course.training import parameter_groups, rows_of_step
-
-
-@checker("training-accumulate")
-def accumulate(f) -> str:
-    for pieces in (
-        [(2.0, 30), (5.0, 10)],
-        [(3.0, 8), (3.0, 100)],
-        [(1.0, 1), (2.0, 2), (4.0, 5)],
-        [(2.5, 7)],
-    ):
-        right = sum(mean * tokens for mean, tokens in pieces) / sum(
-            tokens for _, tokens in pieces
-        )
-        got = float(f(list(pieces)))
-        if math.isclose(got, right, rel_tol=1e-6):
-            continue
-        means = [mean for mean, _ in pieces]
-        if math.isclose(got, sum(means) / len(means)):
-            raise NotYet(
-                f"for {pieces} you give {got:.4g}, the mean of the means: a token of a short piece weighs more"
-            )
-        if math.isclose(got, sum(means)):
-            raise NotYet(
-                f"for {pieces} you give {got:.4g}, the sum of the means: it grows with the number of pieces"
-            )
-        if math.isclose(got, sum(mean * tokens for mean, tokens in pieces)):
-            raise NotYet(
-                f"for {pieces} you give {got:.4g}, the sum over all tokens; divide it by their number"
-            )
-        raise NotYet(f"for {pieces} it should be {right:.4g}; yours is {got:.4g}")
-    return "However you cut the batch, the number is the same."
 
 
 @checker("training-steps")
@@ -64,7 +33,9 @@ def steps(f) -> str:
         got = f(*arguments)
         n_rows, rows_at_once, accumulate, processes, epochs = arguments
         asked = (
-            f"{n_rows} rows, {rows_at_once} at once, accumulated {accumulate} times in {processes} process(es), "
+            f"{n_rows} rows, {rows_at_once} per device, accumulated {accumulate} times "
+            "in "
+            f"{processes} process(es), "
             f"{epochs} epoch(s)"
         )
         if got == right:
@@ -73,17 +44,20 @@ def steps(f) -> str:
             n_rows * epochs / (rows_at_once * processes)
         ):
             raise NotYet(
-                f"for {asked} yours is {got}: you count pieces; the optimizer steps once in {accumulate}"
+                f"for {asked} yours is {got}: you count pieces; the optimizer steps "
+                f"once in {accumulate}"
             )
         if processes > 1 and got == math.ceil(
             n_rows * epochs / (rows_at_once * accumulate)
         ):
             raise NotYet(
-                f"for {asked} yours is {got}: the processes share the rows, and step together"
+                f"for {asked} yours is {got}: the processes share the rows, and step "
+                "together"
             )
         if got == math.ceil(n_rows / (rows_at_once * accumulate * processes)) * epochs:
             raise NotYet(
-                f"for {asked} yours is {got}: epochs follow without a gap, so round up once, at the very end"
+                f"for {asked} yours is {got}: epochs follow without a gap, so round up "
+                "once, at the very end"
             )
         if got == right - 1:
             raise NotYet(
@@ -113,7 +87,8 @@ def groups(f) -> str:
         key for group in got for key in ("params", "weight_decay") if key not in group
     ]:
         raise NotYet(
-            f"a group has no {missing[0]!r}; without it AdamW takes its own decay, 0.01, or has nothing to do"
+            f"a group has no {missing[0]!r}; without it AdamW takes its own decay, "
+            "0.01, or has nothing to do"
         )
     names = {id(p): name for name, p in model.named_parameters()}
     for number, (mine, right) in enumerate(
@@ -121,7 +96,8 @@ def groups(f) -> str:
     ):
         if mine["weight_decay"] != right["weight_decay"]:
             raise NotYet(
-                f"the weight_decay of group {number} should be {right['weight_decay']}; it is {mine['weight_decay']}"
+                f"the weight_decay of group {number} should be "
+                f"{right['weight_decay']}; it is {mine['weight_decay']}"
             )
         given, wanted = [
             [id(p) for p in params]
@@ -143,62 +119,36 @@ def groups(f) -> str:
     return "Norms and biases keep the size that the gradient gives them."
 
 
-@checker("training-mask")
-def mask(f) -> str:
-    for rows in ([[0, 0, 0]], [[0, 0, 1, 1, 1]], [[4, 4, 2, -1], [3, 5, 5, 5]]):
-        ids = torch.tensor(rows)
-        right, got = document_mask(ids), f(ids)
-        if tuple(got.shape) != tuple(right.shape):
-            raise NotYet(
-                f"for ids of shape {tuple(ids.shape)} the mask has {tuple(right.shape)}; yours {tuple(got.shape)}"
-            )
-        if got.dtype != torch.bool:
-            raise NotYet(f"the mask should be of booleans; yours is {got.dtype}")
-        if torch.equal(got, right):
-            continue
-        b, _, looks, at = (got != right).nonzero()[0].tolist()
-        if got[b, 0, looks, at] and at > looks:
-            raise NotYet(
-                f"in {rows[b]} the token at place {looks} may look at place {at}, which lies in its future"
-            )
-        if got[b, 0, looks, at]:
-            raise NotYet(
-                f"in {rows[b]} the token at place {looks} may look at place {at}, which is another text"
-            )
-        if looks == at:
-            raise NotYet(
-                f"in {rows[b]} the token at place {looks} may not look at itself, and should"
-            )
+@checker("training-clip")
+def clip(f) -> str:
+    given = [torch.tensor([2.0, 1.0]), torch.tensor([[2.0]])]  # a norm of 3 together
+    got = [torch.as_tensor(g) for g in f([g.clone() for g in given], 1.0)]
+    if [g.shape for g in got] != [g.shape for g in given]:
+        raise NotYet("give a list of tensors with the shapes of the gradients")
+    if torch.allclose(got[0], given[0] / given[0].norm()):
         raise NotYet(
-            f"in {rows[b]} place {looks} may not look at {at}: same text, and before it. Are rows and columns swapped?"
+            "you clip each tensor by its own norm: their sizes relative to each other "
+            "change"
         )
-    return "GPT2 takes it as mask, Hugging Face's model as attention_mask."
-
-
-@checker("training-positions")
-def positions(f) -> str:
-    toy = pack_sequences([[1] * 4, [2] * 2, [3] * 3], 10)
-    for row, right in (
-        ([5, 5, 5, 2, 2, -1], [0, 1, 2, 0, 1, 0]),
-        ([0, 0], [0, 1]),
-        ([7, 3, 3, -1, -1], [0, 0, 1, 0, 0]),
-        (toy.document_ids[0].tolist(), toy.position_ids[0].tolist()),
-    ):
-        got = [int(position) for position in f(list(row))]
-        if got == right:
-            continue
-        if got == list(range(len(row))):
+    if torch.equal(got[0], given[0].clamp(-1, 1)):
+        raise NotYet(
+            "you clamp each number; that changes the direction of the gradient"
+        )
+    for mine, g in zip(got, given, strict=True):
+        if not torch.allclose(mine, g / 3, atol=1e-5):
             raise NotYet(
-                f"for {row} yours runs on to the end; it starts again with each text"
+                f"norm 3, limit 1: each number should be a third, {(g / 3).tolist()}; "
+                f"yours is {mine.tolist()}"
             )
-        if len(got) != len(row):
-            raise NotYet(f"for {row} give {len(row)} positions; yours has {len(got)}")
-        if [p for p, document in zip(got, row, strict=True) if document >= 0] == right[
-            : sum(d >= 0 for d in row)
-        ]:
-            raise NotYet(f"for {row} the padding should be at 0; yours gives {got}")
-        raise NotYet(f"for {row} it should be {right}; yours is {got}")
-    return "A joke in the middle of a row is read as if it stood alone."
+    small = [torch.tensor([0.3, 0.4])]
+    if not torch.allclose(torch.as_tensor(f(small, 1.0)[0]), torch.tensor([0.3, 0.4])):
+        raise NotYet("a gradient below the limit stays as it is; yours was changed")
+    zero = torch.as_tensor(f([torch.zeros(2)], 1.0)[0])
+    if not torch.isfinite(zero).all():
+        raise NotYet(
+            "a gradient of zeros gives NaN: its norm is 0, do not divide by it"
+        )
+    return "torch.nn.utils.clip_grad_norm_ does the same in place."
 
 
 @checker("training-atomic")
@@ -227,21 +177,24 @@ def atomic(f) -> str:
             sys.setprofile(before)
         if seen:
             raise NotYet(
-                f"pulled at the wrong moment, the plug leaves {seen[0]}; write beside it, close, then rename"
+                f"pulled at the wrong moment, the plug leaves {seen[0]}; write beside "
+                "it, close, then rename"
             )
         if path.read_text() != new:
             raise NotYet(
-                "afterwards the file still holds the old text; it should hold the new one"
+                "afterwards the file still holds the old text; it should hold the new "
+                "one"
             )
         if left := [other.name for other in Path(folder).iterdir() if other != path]:
             raise NotYet(
-                f"the new text is there, and so is {left[0]!r}; rename it instead of copying"
+                f"the new text is there, and so is {left[0]!r}; rename it instead of "
+                "copying"
             )
         other = Path(folder) / "first"
         f(new, other)
         if other.read_text() != new:
             raise NotYet("where there is no file yet, there should be one afterwards")
-    return "Against a power cut it also takes os.fsync before the renaming: the package's save_atomically has it."
+    return "Against a power cut it also takes os.fsync: gpt2course/files.py has it."
 
 
 @checker("training-resume")
@@ -250,7 +203,7 @@ def resume(f) -> str:
         epochs = 3 * per_step
         orders = [
             torch.randperm(
-                n_rows, generator=torch.Generator().manual_seed(seed + epoch)
+                n_rows, generator=torch.Generator().manual_seed(epoch_seed(seed, epoch))
             ).tolist()
             for epoch in range(epochs + per_step)
         ]
@@ -266,11 +219,13 @@ def resume(f) -> str:
             )
             if len(got) < per_step:
                 raise NotYet(
-                    f"{asked}…: a step always has {per_step} rows, the rest from the next epoch; yours {got}"
+                    f"{asked}…: a step always has {per_step} rows, the rest from the "
+                    f"next epoch; yours {got}"
                 )
             if step and got == rows_of_step(step - 1, n_rows, per_step, seed).tolist():
                 raise NotYet(
-                    f"{asked}…: yours are the rows of the step before; steps count from 0"
+                    f"{asked}…: yours are the rows of the step before; steps count "
+                    "from 0"
                 )
             raise NotYet(f"{asked}… reads {right}; yours {got}")
     return "Nothing of it needs to be saved: it follows from the number of the step."

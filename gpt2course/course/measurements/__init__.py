@@ -17,6 +17,11 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 
 
+def names() -> list[str]:
+    """The measurements that ship with the package, in alphabetical order."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
 def read(name: str) -> dict:
     """A measurement that ships with the package, for the book and for notebooks.
 
@@ -29,10 +34,10 @@ def read(name: str) -> dict:
     Raises:
         ValueError: there is none of that name.
     """
-    names = sorted(path.stem for path in FOLDER.glob("*.json"))
-    if name not in names:
+    if name not in names():
         raise ValueError(
-            f"there is no measurement {name!r}; there are: {', '.join(names) or 'none'}"
+            f"there is no measurement {name!r}; there are: "
+            f"{', '.join(names()) or 'none'}"
         )
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 import math
 import os
 
-import torch
-
-from gpt2course.course.exercises import training
-
 
 def one_group(model, weight_decay):
     return [{"params": list(model.parameters()), "weight_decay": weight_decay}]
@@ -29,14 +25,6 @@ def groups_without_zero(model, weight_decay):
         for matrix in (True, False)
     )
     return [{"params": one, "weight_decay": weight_decay}, {"params": two}]
-
-
-def same_text(ids):
-    return ids[:, None, :, None] == ids[:, None, None, :]
-
-
-def causal(ids):
-    return torch.ones(ids.size(0), 1, ids.size(1), ids.size(1), dtype=torch.bool).tril()
 
 
 def straight(text, path):
@@ -74,15 +62,6 @@ def step_before(step, orders, n):
 
 
 WRONG = {
-    "training-accumulate": [
-        (
-            lambda pieces: sum(m for m, _ in pieces) / len(pieces),
-            "the mean of the means",
-        ),
-        (lambda pieces: sum(m for m, _ in pieces), "the sum of the means"),
-        (lambda pieces: sum(m * t for m, t in pieces), "divide it by their number"),
-        (lambda pieces: 0.0, "it should be 2.75; yours is 0"),
-    ],
     "training-steps": [
         (
             lambda n, r, a, p, e: math.ceil(n * e / (r * p)),
@@ -111,28 +90,18 @@ WRONG = {
             "group 1 should be 0.0; it is 0.1",
         ),
     ],
-    "training-mask": [
-        (same_text, "which lies in its future"),
-        (causal, "which is another text"),
-        (lambda ids: training.document_mask(ids).float(), "should be of booleans"),
+    "training-clip": [
         (
-            lambda ids: training.document_mask(ids)[:, 0],
-            "(1, 1, 3, 3); yours (1, 3, 3)",
+            lambda gradients, limit: [g / g.norm() * limit for g in gradients],
+            "by its own norm",
         ),
         (
-            lambda ids: training.document_mask(ids).tril(-1),
-            "may not look at itself, and should",
+            lambda gradients, limit: [g.clamp(-limit, limit) for g in gradients],
+            "the direction of the gradient",
         ),
-        (lambda ids: training.document_mask(ids).mT, "in its future"),
-    ],
-    "training-positions": [
-        (lambda row: list(range(len(row))), "yours runs on to the end"),
-        (
-            lambda row: [row[:i].count(d) for i, d in enumerate(row)],
-            "the padding should be at 0",
-        ),
-        (lambda row: [0], "give 6 positions; yours has 1"),
-        (lambda row: [1] * len(row), "it should be"),
+        (lambda gradients, limit: gradients, "should be a third"),
+        (lambda gradients, limit: [g / 3 for g in gradients], "stays as it is"),
+        (lambda gradients, limit: gradients[:1], "the shapes of the gradients"),
     ],
     "training-atomic": [
         (straight, "leaves 0 of 400,000 characters"),
