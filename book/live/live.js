@@ -13,12 +13,16 @@ const PANELS = { tokens: TokensPanel, next: NextPanel,
 const MANY = 40; // tokens that "Write" adds
 const REPAINT = 60; // milliseconds between two pictures while writing
 
-/** Load the model, then let the element come alive. */
-export async function begin(element, files, progress) {
+/** Load the model, then let the element come alive. The button that was
+ *  pressed is gone by then: the focus goes to what is in its place. */
+export async function begin(element, files, byHand, progress) {
   const model = sharedMini(files);
   await model.load(progress);
   customElements.upgrade(element);
   element.open(model, files);
+  if (byHand) {
+    element.querySelector(".gl-live").focus({ preventScroll: true });
+  }
 }
 
 class GPT2Live extends HTMLElement {
@@ -52,7 +56,7 @@ class GPT2Live extends HTMLElement {
     this.status = h("p", { class: "gl-note", role: "status" });
     this.hub = new HubSwitch(this, files);
     const textWanted = !names.includes("break");
-    this.replaceChildren(h("div", { class: "gl-live" },
+    this.replaceChildren(h("div", { class: "gl-live", tabindex: -1 },
       h("label", { class: "gl-label", for: this.input.id },
         textWanted ? "Your text" : "The text that is read"),
       this.input,
@@ -64,10 +68,6 @@ class GPT2Live extends HTMLElement {
       names.includes("hub") ? this.hub.element : null));
     this.promptChanged();
     this.dataset.state = "live";
-    if (this.contains(document.activeElement) === false &&
-        document.activeElement === document.body) {
-      this.input.focus({ preventScroll: true });
-    }
   }
 
   button(text, onclick, extra = "") {

@@ -3,7 +3,7 @@
 import { h, percent, s, spoken, visible } from "./dom.js";
 import { draw, filtered, noiseFrom, softmax } from "./sampling.js";
 
-const SHOWN = 10; // bars
+const SHOWN = 10; // bars, unless the element says otherwise
 const MAP = 32; // tokens on an attention map
 const CONTINUATION = 30; // tokens written by a model and its broken twin
 
@@ -84,7 +84,8 @@ const CONTROLS = [
 export class NextPanel {
   constructor(live) {
     this.live = live;
-    this.bars = Array.from({ length: SHOWN }, (_, i) => this.bar(i));
+    const shown = Number(live.getAttribute("bars") ?? SHOWN);
+    this.bars = Array.from({ length: shown }, (_, i) => this.bar(i));
     this.caption = h("p", { class: "gl-note", role: "status" });
     this.element = frame("panel-next", "The next token",
       h("div", { class: "gl-sliders" }, CONTROLS.map((c) => this.slider(c))),
@@ -101,7 +102,7 @@ export class NextPanel {
     const change = () => {
       const chosen = values[input.value];
       const name = chosen === null ? "off"
-        : chosen === 0 ? "0 (greedy)" : String(chosen);
+        : chosen === 0 ? "greedy" : String(chosen);
       output.textContent = name;
       input.setAttribute("aria-valuetext", name);
       this.live.settings[key] = chosen;
@@ -136,7 +137,7 @@ export class NextPanel {
     if (!logits) return;
     const before = softmax(logits);
     const after = softmax(this.live.filteredLogits());
-    this.order = largest(before, SHOWN);
+    this.order = largest(before, this.bars.length);
     const longest = Math.max(...this.order.map((id) =>
       Math.max(before[id], after[id])));
     for (const [i, id] of this.order.entries()) {

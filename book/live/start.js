@@ -33,7 +33,9 @@
   const code = () => import(
     `${base}live.js${failures ? `?retry=${failures}` : ""}`);
 
-  async function start(element, box) {
+  async function start(element, box, byHand) {
+    if (element.dataset.state) return; // it is loading, or lives already
+    element.dataset.state = "loading";
     const size = sizeOf(element);
     const bar = make("progress", "gl-progress");
     bar.max = files.model.bytes;
@@ -47,12 +49,13 @@
         failures++;
         throw new Error("the connection failed");
       });
-      await begin(element, files, (bytes) => {
+      await begin(element, files, byHand, (bytes) => {
         bar.value = bytes;
         note.textContent = `${megabytes(bytes)} of ` +
           `${megabytes(files.model.bytes)}`;
       });
     } catch (error) {
+      delete element.dataset.state;
       const message = make("p", "gl-error",
         `The model could not be loaded: ${error.message}.`);
       message.setAttribute("role", "alert");
@@ -63,7 +66,7 @@
   function button(element, box, text) {
     const result = make("button", "gl-button gl-primary", text);
     result.type = "button";
-    result.addEventListener("click", () => start(element, box));
+    result.addEventListener("click", () => start(element, box, true));
     return result;
   }
 
@@ -85,7 +88,7 @@
       new IntersectionObserver(async (entries, observer) => {
         if (!entries.some((entry) => entry.isIntersecting)) return;
         observer.disconnect();
-        if (await cached()) start(element, box);
+        if (await cached()) start(element, box, false);
       }, { rootMargin: "200px" }).observe(element);
     }
     element.prepend(box);

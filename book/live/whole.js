@@ -24,7 +24,7 @@ class GPT2Whole extends HTMLElement {
       Number(this.getAttribute("head") ?? 0), () => this.refresh());
     this.status = h("p", { class: "gl-note", role: "status" });
     this.querySelector(".gl-start").replaceWith(h("div",
-      { class: "gl-live gl-ask" },
+      { class: "gl-live gl-ask", tabindex: -1 },
       h("label", { class: "gl-label", for: this.input.id }, "Your text"),
       this.input,
       h("div", { class: "gl-pickers" }, this.block.element,

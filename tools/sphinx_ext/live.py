@@ -44,6 +44,7 @@ PANELS = ("tokens", "next", "attention", "break", "hub")
 PROMPT = "This movie was"
 BARS = 10
 WRITTEN = 30  # tokens of the precomputed text
+SEED = 8
 
 
 # ---- the files -----------------------------------------------------------------------
@@ -154,7 +155,7 @@ def still_text(prompt: str, ids: list[int]) -> str:
         ids,
         WRITTEN,
         strategy=sampler(temperature=0.8, top_p=0.95),
-        generator=torch.Generator().manual_seed(1),
+        generator=torch.Generator().manual_seed(SEED),
     )
     written = html.escape(tokenizer.decode(new, skip_special_tokens=True))
     return (
@@ -191,12 +192,12 @@ def still_tokens(prompt: str, ids: list[int]) -> str:
     return panel("tokens", "Tokens", *rows)
 
 
-def still_next(prompt: str, ids: list[int]) -> str:
+def still_next(prompt: str, ids: list[int], shown: int) -> str:
     """The most probable next tokens, without any filter."""
     model, tokenizer = mini()
     with torch.no_grad():
         p = model(torch.tensor([ids]))[0, -1].softmax(-1)
-    best = p.topk(BARS)
+    best = p.topk(shown)
     bars = []
     for value, i in zip(best.values.tolist(), best.indices.tolist(), strict=True):
         width = 100 * value / float(best.values[0])
@@ -207,7 +208,7 @@ def still_next(prompt: str, ids: list[int]) -> str:
             f'<span class="gl-bar-share">{percent(value)}</span></div>'
         )
     caption = (
-        f"The {BARS} most probable of {len(p):,} tokens after "
+        f"The {shown} most probable of {len(p):,} tokens after "
         f"“{html.escape(prompt[-60:])}”"
     )
     return panel(
@@ -481,6 +482,7 @@ class Live(SphinxDirective):
         "block": directives.nonnegative_int,
         "head": directives.nonnegative_int,
         "temperature": float,
+        "bars": directives.positive_int,
     }
 
     def run(self) -> list[nodes.Node]:
@@ -501,7 +503,7 @@ class Live(SphinxDirective):
         if "tokens" in names:
             still.append(still_tokens(prompt, ids))
         if "next" in names:
-            still.append(still_next(prompt, ids))
+            still.append(still_next(prompt, ids, self.options.get("bars", BARS)))
         if "attention" in names:
             still.append(still_attention(prompt, ids, block, head))
         if "break" in names:
@@ -514,6 +516,7 @@ class Live(SphinxDirective):
             "block": block,
             "head": head,
             "temperature": self.options.get("temperature"),
+            "bars": self.options.get("bars"),
         }
         attributes = " ".join(
             f'{name}="{html.escape(str(value))}"'
