@@ -40,7 +40,11 @@ const methods = {
       attention_mask: whole(ids.map(() => 1)),
       past_key_values: past,
     });
-    read = { ids: ids.slice(), past: model.getPastKeyValues(output, past) };
+    const present = Object.entries(output)
+      .filter(([name]) => name.startsWith("present"))
+      .map(([name, tensor]) =>
+        [name.replace("present", "past_key_values"), tensor]);
+    read = { ids: ids.slice(), past: Object.fromEntries(present) };
     const [, T, V] = output.logits.dims;
     return Float32Array.from(output.logits.data.subarray((T - 1) * V));
   },

@@ -35,7 +35,7 @@ export class HubSwitch {
     this.element = h("details", { class: "gl-hub" },
       h("summary", {}, "Use the real GPT-2 instead"),
       h("p", { class: "gl-note" }, "It has 124 million parameters, stored " +
-        "in 8 bits each: about 130 to 170 MB to load, with the library " +
+        "in 8 bits each: about 150 to 190 MB to load, with the library " +
         "that computes it. These come from cdn.jsdelivr.net and " +
         "huggingface.co, which then know your address, but not what you " +
         "type. It needs about 1 GB of memory; a phone may refuse."),
