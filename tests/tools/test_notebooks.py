@@ -392,8 +392,9 @@ def test_an_error_names_the_line(tmp_path: Path) -> None:
 # ---- as on the site ----------------------------------------------------------------
 
 
-def test_folded_cells_stay_folded(tmp_path: Path) -> None:
-    chapter = spoiled(tmp_path, "[nbval-check-output, any-checkpoint]", "[hide-input]")
+@pytest.mark.parametrize("tag", ["hide-input", "hide-cell", "remove-input"])
+def test_folded_cells_stay_folded(tmp_path: Path, tag: str) -> None:
+    chapter = spoiled(tmp_path, "[nbval-check-output, any-checkpoint]", f"[{tag}]")
     cells = [cell for cell in convert(chapter).cells if cell.cell_type == "code"]
     (folded,) = [cell for cell in cells if "source_hidden" in cell.metadata]
     assert folded.source.startswith("sides = [1, 2, 3]")

@@ -97,7 +97,7 @@ def first_line(text: str, start: int) -> int:
 def code_cell(source: str, tags: list[str]) -> NotebookNode:
     """A code cell; what is folded on the page is folded in Jupyter and Colab, too."""
     metadata: dict = {"tags": list(tags)} if tags else {}
-    if {"hide-input", "hide-cell"} & set(tags):
+    if {"hide-input", "hide-cell", "remove-input"} & set(tags):
         metadata |= {"source_hidden": True, "jupyter": {"source_hidden": True}}
     return nbformat.v4.new_code_cell(source, metadata=metadata)
 
