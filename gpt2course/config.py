@@ -22,7 +22,9 @@ class GPT2Config:
         n_embd: width of the residual stream, C (`d_model` in the paper).
         n_layer: number of blocks, L.
         n_head: attention heads per block, H; must divide n_embd.
-        embd_pdrop, attn_pdrop, resid_pdrop: dropout probabilities while training.
+        embd_pdrop: dropout probability on the embeddings while training, 0 to 1.
+        attn_pdrop: dropout probability on attention weights while training, 0 to 1.
+        resid_pdrop: dropout probability on what blocks add while training, 0 to 1.
         layer_norm_epsilon: added to the variance inside every layer norm.
         initializer_range: standard deviation of the initial weights.
         eos_token_id: id of <|endoftext|>. Unless it is given, the last of the

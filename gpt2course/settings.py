@@ -11,6 +11,12 @@ from collections.abc import Sequence
 
 HUB_CHECKPOINTS = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
 CHECKPOINTS = ("mini", *HUB_CHECKPOINTS)
+DATA_SOURCES = ("embedded", "hub")
+GPT2COURSE_VARIABLES = (
+    "GPT2COURSE_CHECKPOINT",
+    "GPT2COURSE_DATA",
+    "GPT2COURSE_EFFORT",
+)
 EFFORTS = ("quick", "page", "full")
 
 
@@ -23,40 +29,65 @@ def unknown(what: str, given: str, allowed: Sequence[str]) -> ValueError:
     )
 
 
-def checkpoint_name(name: str | None = None) -> str:
-    """GPT2COURSE_CHECKPOINT, unless a name is given.
+def checkpoint_name(name: str | os.PathLike | None = None) -> str:
+    """The checkpoint that somebody asked for, or GPT2COURSE_CHECKPOINT, or "mini".
 
-    "mini" (default), a published size, or a path.
+    Args:
+        name: "mini", a published size, or a folder. A known name always wins: a folder
+            that is called gpt2 is ./gpt2.
+
+    Returns:
+        a known name, or a path in which ~ is the home folder.
 
     Raises:
-        ValueError: neither a known name nor something that looks like a path.
+        ValueError: neither a known name nor a folder nor a path.
     """
-    name = name or os.environ.get("GPT2COURSE_CHECKPOINT") or "mini"
-    name = name.removeprefix("openai-community/")
-    if name not in CHECKPOINTS and not (
-        os.sep in name or "/" in name or name in (".", "..")
-    ):
-        raise unknown("checkpoint", name, (*CHECKPOINTS, "./a-folder"))
-    return name
+    name = os.fspath(name or os.environ.get("GPT2COURSE_CHECKPOINT") or "mini")
+    return _known_or_folder(
+        name.removeprefix("openai-community/"), "checkpoint", CHECKPOINTS
+    )
 
 
-def data_source() -> str:
-    """GPT2COURSE_DATA: "embedded", "hub" or a path. Default.
+def data_source(name: str | os.PathLike | None = None) -> str:
+    """The data that somebody asked for, or GPT2COURSE_DATA, or the default.
 
-    Hub for the four published sizes, else embedded.
+    Args:
+        name: "embedded", "hub" or a folder; a known name always wins. By default "hub"
+            with the four published sizes, else "embedded".
+
+    Returns:
+        a known name, or a path in which ~ is the home folder.
+
+    Raises:
+        ValueError: neither a known name nor a folder nor a path.
     """
     default = "hub" if checkpoint_name() in HUB_CHECKPOINTS else "embedded"
-    source = os.environ.get("GPT2COURSE_DATA") or default
-    if source not in ("embedded", "hub") and not (os.sep in source or "/" in source):
-        raise unknown("data source", source, ("embedded", "hub", "./a-folder"))
-    return source
+    name = os.fspath(name or os.environ.get("GPT2COURSE_DATA") or default)
+    return _known_or_folder(name, "data source", DATA_SOURCES)
+
+
+def _known_or_folder(name: str, what: str, known: Sequence[str]) -> str:
+    if name in known:
+        return name
+    path = os.path.expanduser(name)
+    if os.sep in path or "/" in path or path in (".", "..") or os.path.isdir(path):
+        return path
+    raise unknown(what, name, (*known, "./a-folder"))
+
+
+def folder_argument(folder: str | os.PathLike) -> str:
+    """A folder as --checkpoint, --model and --data take it, whatever its name is.
+
+    A relative path gets a ./ in front, so that it is no known name, no option and has
+    no ~ at its beginning.
+    """
+    path = os.fspath(folder)
+    return path if os.path.isabs(path) else f"./{os.path.normpath(path)}"
 
 
 def effort() -> str:
-    """GPT2COURSE_EFFORT: "quick" (seconds, for tests), "page" (default.
-
-    Minutes on two cores) or "full".
-    """
+    """GPT2COURSE_EFFORT: "quick" (seconds, for tests), "page" (the default, minutes on
+    two cores) or "full"."""
     level = os.environ.get("GPT2COURSE_EFFORT") or "page"
     if level not in EFFORTS:
         raise unknown("effort", level, EFFORTS)
@@ -64,8 +95,6 @@ def effort() -> str:
 
 
 def by_effort(*, quick: int, page: int, full: int) -> int:
-    """One of three numbers, steps for example, chosen by `effort`.
-
-    Same code, fewer steps.
-    """
+    """One of three numbers, steps for example, chosen by `effort`: the same code with
+    fewer steps."""
     return {"quick": quick, "page": page, "full": full}[effort()]

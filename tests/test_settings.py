@@ -5,9 +5,21 @@ Nothing else does, and nothing falls back silently.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from gpt2course.settings import by_effort, checkpoint_name, data_source, effort
+from gpt2course.settings import (
+    CHECKPOINTS,
+    by_effort,
+    checkpoint_name,
+    data_source,
+    effort,
+    folder_argument,
+)
+
+HOME = os.path.expanduser("~")
 
 
 @pytest.mark.parametrize(
@@ -20,6 +32,7 @@ from gpt2course.settings import by_effort, checkpoint_name, data_source, effort
         (None, "openai-community/gpt2-xl", "gpt2-xl"),
         ("./some/folder", None, "./some/folder"),
         (None, ".", "."),
+        ("~/model", None, f"{HOME}/model"),
     ],
 )
 def test_checkpoint(monkeypatch, variable, argument, expected):
@@ -36,6 +49,7 @@ def test_checkpoint(monkeypatch, variable, argument, expected):
         ("./folder", None, "embedded"),
         ("gpt2", "embedded", "embedded"),
         (None, "./folder", "./folder"),
+        (None, "~/folder", f"{HOME}/folder"),
     ],
 )
 def test_data(monkeypatch, checkpoint, data, expected):
@@ -43,6 +57,34 @@ def test_data(monkeypatch, checkpoint, data, expected):
         if value:
             monkeypatch.setenv(f"GPT2COURSE_{name}", value)
     assert data_source() == expected
+
+
+def test_a_folder_by_its_bare_name(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="unknown checkpoint 'my-jokes'"):
+        checkpoint_name("my-jokes")
+    Path("my-jokes").mkdir()
+    assert checkpoint_name("my-jokes") == "my-jokes"
+    assert checkpoint_name(Path("my-jokes")) == "my-jokes"
+    assert data_source("my-jokes") == "my-jokes"
+
+
+@pytest.mark.parametrize("name", [*CHECKPOINTS, "openai-community/gpt2"])
+def test_a_folder_never_hides_a_known_name(monkeypatch, tmp_path, name):
+    monkeypatch.chdir(tmp_path)
+    Path(name).mkdir(parents=True)
+    assert checkpoint_name(name) == name.removeprefix("openai-community/")
+    argument = folder_argument(name)
+    assert Path(checkpoint_name(argument)).samefile(name)
+    assert checkpoint_name(argument) not in CHECKPOINTS
+
+
+@pytest.mark.parametrize("name", ["embedded", "~odd", "-x", "a b", "/abs/a", "../up"])
+def test_any_folder_has_an_argument(name):
+    argument = folder_argument(name)
+    assert argument[0] in "./"
+    assert os.path.normpath(checkpoint_name(argument)) == os.path.normpath(name)
+    assert data_source(argument) == argument
 
 
 def test_effort(monkeypatch):

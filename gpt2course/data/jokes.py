@@ -121,7 +121,7 @@ def load_jokes(source: str | None = None, *, drop_crude: bool = False) -> Jokes:
 
     Chapter: jokes.
     """
-    source = source or data_source()
+    source = data_source(source)
     if source == "embedded":
         path, rows = OWN_JOKES, [*_read_csv(OWN_JOKES), *_pyjokes()]
     elif source == "hub":

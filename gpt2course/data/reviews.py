@@ -120,7 +120,7 @@ def load_reviews(source: str | None = None) -> DatasetDict:
     )
 
     disable_progress_bars()
-    source = source or data_source()
+    source = data_source(source)
     if source == "embedded":
         splits = embedded_reviews()
     elif source == "hub":

@@ -21,11 +21,9 @@ WIDE_EXCERPTS: set[str] = set()
 # files with a line of more than 88 characters
 WIDE_FILES: set[str] = {
     "benchmarks/training.py",
-    "gpt2course/cli/__init__.py",
     "gpt2course/course/exercises/clinic.py",
     "gpt2course/course/exercises/jokes.py",
     "tests/benchmarks/test_training_benchmark.py",
-    "tests/cli/test_cli.py",
     "tests/data/test_packing.py",
     "tests/training/test_finetuning.py",
     "tests/training/test_pretraining.py",

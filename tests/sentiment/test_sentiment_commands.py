@@ -7,15 +7,11 @@ import io
 import json
 import shlex
 import shutil
-import zipfile
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
-from conftest import run_python
 from sentiment_samples import labelled_texts
 
-import gpt2course
 from gpt2course.cli import main
 from gpt2course.sentiment import CLASSIFIER, SentimentConfig
 
@@ -142,30 +138,3 @@ def test_the_shipped_card_gives_the_commands_of_its_runs():
                 assert value == default, name
         unknown = given.keys() - {f"--{name.replace('_', '-')}" for name in run}
         assert unknown == {"--output"}
-
-
-@pytest.mark.slow
-def test_the_wheel_classifies(tmp_path):
-    """What pip would install holds the classifier, and its command works elsewhere."""
-    root = Path(gpt2course.__file__).resolve().parents[1]
-    made = run_python(
-        *("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
-        *("--disable-pip-version-check", "--wheel-dir", str(tmp_path), str(root)),
-    )
-    assert made.returncode == 0, made.stderr
-    (wheel,) = tmp_path.glob("gpt2course-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "installed")
-    code = f"""
-import os, sys
-os.chdir({str(tmp_path)!r})
-sys.path.insert(0, {str(tmp_path / "installed")!r})
-import gpt2course
-from gpt2course.cli import main
-assert gpt2course.__file__.startswith({str(tmp_path)!r}), gpt2course.__file__
-sys.exit(main(["classify", "I hate this movie!"]))
-"""
-    done = run_python("-c", code, HF_HUB_OFFLINE="1")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("negative ")
-    assert done.stdout.endswith("I hate this movie!\n")

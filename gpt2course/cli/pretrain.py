@@ -1,0 +1,51 @@
+"""gpt2course pretrain: reproduce the mini checkpoint. The run is in training/."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from gpt2course.cli.options import command_line, different_options
+from gpt2course.cli.text import print_json
+from gpt2course.settings import folder_argument
+from gpt2course.training import PretrainConfig
+
+EXAMPLE = "gpt2course pretrain --output my-mini"
+
+
+def run(settings: PretrainConfig, output: Path, json: bool = False) -> int:
+    """Reproduce the mini checkpoint, from random weights.
+
+    With the defaults this takes hours on a laptop. The same command resumes a run that
+    was interrupted.
+
+    Args:
+        settings: the run. The last id of the new vocabulary ends a text.
+        output: folder for the checkpoint, the log and the state of the run.
+        json: print one JSON object.
+    """
+    from gpt2course.training import is_main_process, pretrain_from_reviews
+
+    model = settings.model
+    defaults = PretrainConfig().model
+    if model.eos_token_id not in (defaults.eos_token_id, model.vocab_size - 1):
+        raise ValueError(
+            f"model.eos_token_id is {model.eos_token_id}; the new vocabulary ends with "
+            f"the end-of-text token, {model.vocab_size - 1}: leave it out"
+        )
+    settings = replace(settings, model=replace(model, eos_token_id=None))
+    options = different_options(settings, PretrainConfig())
+    command = command_line("pretrain", output="FOLDER", **options)
+    result = pretrain_from_reviews(settings, output, command=command, progress=not json)
+    if not is_main_process():  # under torchrun each process runs this; one prints
+        return 0
+    if json:
+        print_json(**{**asdict(result), "folder": str(result.folder)})
+        return 0
+    print(
+        f"{result.folder}: {result.bits_per_character:.3f} bits per character after "
+        f"{result.tokens:,} tokens"
+    )
+    folder = folder_argument(result.folder)
+    print(f"Try: {command_line('generate', 'This movie was', checkpoint=folder)}")
+    return 0

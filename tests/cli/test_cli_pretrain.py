@@ -1,0 +1,112 @@
+"""gpt2course pretrain: a checkpoint from the reviews, by one command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from cli_tools import REVIEWS, refused
+from conftest import run_python
+
+from gpt2course import data
+from gpt2course.cli import main
+
+SMALL = [
+    *("--model.vocab-size", "270", "--model.n-positions", "16"),
+    *("--model.n-embd", "24", "--model.n-layer", "2", "--model.n-head", "2"),
+    *("--num-processes", "1", "--tokens-per-step", "64", "--warmup-steps", "0.1"),
+]
+
+
+@pytest.fixture
+def few_reviews(monkeypatch):
+    monkeypatch.setattr(data, "embedded_reviews", lambda: REVIEWS)
+
+
+def test_a_run(capsys, tmp_path, few_reviews):
+    folder = tmp_path / "run"
+    command = [
+        *("pretrain", "--output", str(folder), *SMALL),
+        *("--max-steps", "6", "--seed", "3"),
+    ]
+    assert main([*command, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["steps"], answer["tokens"]) == (6, 6 * 64)
+    assert answer["folder"] == str(folder)
+    names = {path.name for path in folder.iterdir()}
+    assert {"README.md", "config.json", "model.safetensors"} <= names
+    assert json.loads((folder / "config.json").read_text())["eos_token_id"] == 269
+    assert main(["generate", "film", "--checkpoint", str(folder)]) == 0
+
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    (line,) = [line for line in card.splitlines() if "gpt2course pretrain" in line]
+    again = shlex.split(line.strip(" `"))[1:]
+    again[again.index("FOLDER")] = str(tmp_path / "again")
+    assert main(again) == 0
+    weights = [f / "model.safetensors" for f in (folder, tmp_path / "again")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert main([*command, "--model.vocab-size", "265"]) == 2
+    assert "belongs to a run with another" in capsys.readouterr().err
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--max-steps", "0"], "max_steps is 0"),
+        (["--max-steps", "-5"], "max_steps is -5"),
+        (["--model.n-head", "5"], "n_embd 24 cannot be split into 5 heads"),
+        (["--model.embd-pdrop", "1"], "embd_pdrop is 1.0"),
+        (["--model.eos-token-id", "5"], "model.eos_token_id is 5; the new vocabulary"),
+        (["--num-processes", "0"], "num_processes is 0"),
+        (["--tokens-per-step", "100"], "tokens_per_step is 100; it must be a multiple"),
+        (["--model.vocab-size", "100"], "vocab_size is 100; 256 bytes and <|endoftext"),
+        (["--model.vocab-size", "9000"], "the texts give"),
+        (["--tokens-per-step", "16000"], "tokens are fewer than one step of 16000"),
+    ],
+)
+def test_bad_runs(capsys, tmp_path, few_reviews, arguments, says):
+    command = ["pretrain", "--output", str(tmp_path / "run"), *SMALL]
+    assert main([*command, "--max-steps", "20", *arguments]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert says in lines[-1]
+    # what stands before is progress
+    assert [line for line in lines if line.startswith("gpt2course")] == lines[-1:]
+    assert len(lines) <= 3
+
+
+@pytest.mark.parametrize("where", ["file/run", "/proc/nowhere/run"])
+def test_an_output_that_cannot_be_written(capsys, tmp_path, where):
+    (tmp_path / "file").write_text("")
+    err = refused(capsys, "pretrain", "--output", str(tmp_path / where), *SMALL)
+    assert "Not a directory" in err or "No such file or directory" in err
+    assert str(Path(where).parent) in err
+
+
+FULL_DISK = """
+import resource, sys
+sys.path[:0] = sys.argv[1].split(":")
+from cli_tools import REVIEWS, main
+from gpt2course import data
+data.embedded_reviews = lambda: REVIEWS
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+# not even for the log; for the log but not for the weights
+@pytest.mark.parametrize("room", [100, 40_000])
+def test_a_full_disk(tmp_path, room):
+    pytest.importorskip("resource", reason="limits are those of Unix")
+    command = ["pretrain", "--output", str(tmp_path / "run"), *SMALL]
+    tests = str(Path(__file__).parents[1])
+    done = run_python("-c", FULL_DISK, tests, str(room), *command, "--max-steps", "12")
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert "Traceback" not in done.stderr
+    assert [line for line in lines if line.startswith("gpt2course: ")] == lines[-1:]
+    assert not list((tmp_path / "run").glob("*.pt*"))
