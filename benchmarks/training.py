@@ -2,17 +2,18 @@
 
 Our loop against the source article's loop and against Hugging Face's Trainer.
 
-    python benchmarks/training.py --output
-    gpt2course/course/measurements/training-cpu.json python benchmarks/training.py
-    --device cuda --shapes gpt2 gpt2-xl --epochs 10
+    python benchmarks/training.py --output training-cpu.json
+    python benchmarks/training.py --device cuda --shapes gpt2 gpt2-xl --epochs 10
+
+The first writes what gpt2course/course/measurements/training-cpu.json holds.
 
 Each reads the same jokes from text to the last step, so tokenising, packing and
-batching count. What is compared is real tokens a second: padding is work, but no text.
+batching count. What is compared is real tokens per second: padding is work, not text.
 Each measurement is a process of its own, so its peak memory is its own; contestants
 take turns, and ratios are medians over rounds. On a CPU each has one thread, and a
 second is one of processor time, so that other work on the machine counts little. MFU is
 the useful work a second as a part of what a large matrix product reaches in the same
-process: 6 N + 12 L d t operations a token, with N weights without positions and t the
+process: 6 N + 12 L d t operations per token, with N weights without positions and t the
 mean length of a joke. It counts the same work for everybody.
 """
 
@@ -159,7 +160,7 @@ def ours(config, tokenizer, mean_length, options):
 
 
 def ours_without_dropout(config, tokenizer, mean_length, options):
-    """The same work as the article's loop, which never calls train() and so has no dropout."""
+    """The same work as the article's loop, which never calls train(): no dropout."""
     return ours(
         replace(config, embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0),
         tokenizer,
@@ -227,7 +228,7 @@ def article(config, tokenizer, mean_length, options):
 
 
 def trainer(config, tokenizer, mean_length, options, grouped=False):
-    """Hugging Face's Trainer with dynamic padding, and about as many tokens a step as ours."""
+    """Trainer with dynamic padding, and about as many tokens per step as ours."""
     import transformers
     from transformers import DataCollatorForLanguageModeling, Trainer, TrainingArguments
 
@@ -244,11 +245,22 @@ def trainer(config, tokenizer, mean_length, options, grouped=False):
         rows = [{"input_ids": ids} for ids in encode_jokes(texts, tokenizer)]
         with tempfile.TemporaryDirectory() as folder:
             arguments = TrainingArguments(
-                folder, num_train_epochs=epochs, per_device_train_batch_size=batch_size, learning_rate=5e-4,
-                lr_scheduler_type="cosine", warmup_steps=0.05, weight_decay=0.01, use_cpu=not cuda, bf16=cuda,
-                train_sampling_strategy="group_by_length" if grouped else "random", dataloader_pin_memory=cuda,
-                save_strategy="no", logging_strategy="no", report_to="none", disable_tqdm=True,
-            )  # fmt: skip
+                folder,
+                num_train_epochs=epochs,
+                per_device_train_batch_size=batch_size,
+                learning_rate=5e-4,
+                lr_scheduler_type="cosine",
+                warmup_steps=0.05,
+                weight_decay=0.01,
+                use_cpu=not cuda,
+                bf16=cuda,
+                train_sampling_strategy="group_by_length" if grouped else "random",
+                dataloader_pin_memory=cuda,
+                save_strategy="no",
+                logging_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+            )
             Trainer(model, arguments, data_collator=collate, train_dataset=rows).train()
         return epochs * sum(len(row["input_ids"]) for row in rows)
 
@@ -276,7 +288,7 @@ CONTESTANTS = {
 
 
 # ---- rounds
-# ---------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------
 
 
 def compare(shape: str, options: argparse.Namespace) -> list[dict]:

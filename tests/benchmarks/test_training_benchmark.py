@@ -1,4 +1,4 @@
-"""The side-by-side measurement of training runs, on a shape so small that its numbers mean nothing."""
+"""The side-by-side measurement, on a shape so small that its numbers mean nothing."""
 
 from __future__ import annotations
 

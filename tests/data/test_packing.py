@@ -1,4 +1,4 @@
-"""Packing loses no token and predicts none twice; documents in one row do not know of one another."""
+"""Packing loses no token and predicts none twice; documents in a row stay strangers."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_nothing_to_pack():
         concatenate([], EOS)
 
 
-# ---- whole documents -------------------------------------------------------------------------------------------------
+# ---- whole documents ------------------------------------------------------------
 
 whole = st.lists(
     st.lists(st.integers(1, 98), min_size=2, max_size=12), min_size=1, max_size=30
@@ -147,7 +147,7 @@ def test_rows_can_be_chosen_and_lose_the_padding_they_share():
 
 def test_documents_longer_than_a_row():
     documents = [[1, 2], [1, 2, 3, 4, 5], [6, 7, 8], [1, 2, 3, 4]]
-    says = "2 of 4 documents are longer than a row of 3 tokens, first document 1 with 5; pass too_long='cut' or 'drop'"
+    says = "2 of 4 documents are longer than a row of 3 tokens, first document 1 with 5"
     with pytest.raises(ValueError, match=says):
         pack_sequences(documents, 3)
     cut, dropped = (

@@ -269,7 +269,8 @@ def test_under_torchrun(finished, tmp_path):
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from test_finetuning import CONFIG, run\n"
         "n = int(sys.argv[2])\n"
-        "config = replace(CONFIG, num_processes=n, gradient_accumulation_steps=2 // n)\n"
+        "split = {'num_processes': n, 'gradient_accumulation_steps': 2 // n}\n"
+        "config = replace(CONFIG, **split)\n"
         "print('best', run(Path(sys.argv[1]), config).best_step)\n"
     )
     (tmp_path / "program.py").write_text(program)

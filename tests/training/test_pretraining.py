@@ -262,7 +262,7 @@ def test_from_reviews_to_a_checkpoint_with_its_card(tmp_path, monkeypatch):
 
 
 def test_only_training_reviews_are_read_in_training(tmp_path, monkeypatch):
-    """On the real split: what reaches the tokenizer and the stream is the train split."""
+    """What reaches the tokenizer and the stream is the real train split, no more."""
     read = {}
     small = tokenise(TOKENIZER, TEXTS[:60], TEXTS[60:])
 

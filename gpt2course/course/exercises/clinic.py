@@ -229,4 +229,7 @@ def leak(f) -> str:
         )
     if list(f(list(train), [own, copied, changed])) != [copied, changed]:
         raise NotYet("the order of the test texts should stay")
-    return "GPT-2's authors looked for runs of eight words that WebText shares with their tests (paper, section 4)."
+    return (
+        "GPT-2's authors looked for runs of eight words that WebText shares with their "
+        "tests (paper, section 4)."
+    )

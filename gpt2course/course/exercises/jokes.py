@@ -26,7 +26,8 @@ def encode(f) -> str:
         raise NotYet('the prefix "JOKE: " is missing')
     if got == [*tokenizer.encode("JOKE:" + joke), end]:
         raise NotYet(
-            'the prefix ends in a space: "JOKE: ", which then belongs to the first word\'s token'
+            'the prefix ends in a space: "JOKE: ", which then belongs to the token of '
+            "the first word"
         )
     if got == [*tokenizer.encode("JOKE: "), *tokenizer.encode(joke), end]:
         raise NotYet(
@@ -137,7 +138,10 @@ def step(f) -> str:
         raise NotYet("a parameter without a gradient was changed; leave it alone")
     if not w.is_leaf or w.grad_fn is not None:
         raise NotYet("the step itself was recorded; do it within torch.no_grad()")
-    return "torch.optim.SGD does this. AdamW also divides by the usual size of each gradient."
+    return (
+        "torch.optim.SGD does this. AdamW also divides by the usual size of each "
+        "gradient."
+    )
 
 
 @checker("jokes-ends")
@@ -190,4 +194,7 @@ def stolen(f) -> str:
                 f"is {right}, not {got}"
             )
         raise NotYet(f"for the text {text} it should be {right}; yours is {got}")
-    return "From about eight words on one may ask whether the model remembers instead of invents."
+    return (
+        "From about eight words on one may ask whether the model remembers instead of "
+        "invents."
+    )
