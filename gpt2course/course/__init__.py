@@ -23,7 +23,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "notebook": ["code_of", "glue", "INK", "show", "table", "Text", "visible"],
         "plots": [
             *("BLUE", "COLOURS", "GREEN", "ORANGE", "PURPLE"),
-            *("attention_map", "axes", "bars", "confusion", "lines", "next_tokens"),
+            *("attention_map", "axes", "bars", "confusion", "grouped_bars"),
+            *("lines", "next_tokens", "panels"),
         ],
         "widgets": ["explore", "live_loss", "probability_bars", "static", "surprise"],
     },

@@ -175,7 +175,86 @@ def lines(
     for axis in log:
         getattr(ax, f"set_{axis}scale")("log")
     if len(series) > 1:
-        for text in ax.legend(frameon=False).get_texts():
-            text.set_color(INK)
-            text.set_parse_math(False)
+        _legend(ax)
     return figure
+
+
+def grouped_bars(
+    names: Sequence[str],
+    series: dict[str, Sequence[float]],
+    title: str,
+    xlabel: str,
+    form: str = "%.1f",
+) -> Figure:
+    """Horizontal bars in groups, one colour for each series, each with its number.
+
+    Args:
+        names: one per group, the first on top.
+        series: name -> one value per group, 0 or more.
+        title, xlabel: the finding, and what the numbers are, with their unit.
+        form: how the numbers are written.
+    """
+    height = 0.23 * len(names) * len(series) + 1.1
+    figure, ax = axes(title, xlabel, "", size=(5.2, height))
+    thickness = 0.8 / len(series)
+    for i, (name, values) in enumerate(series.items()):
+        offset = (i - (len(series) - 1) / 2) * thickness
+        places = [row + offset for row in range(len(names))]
+        drawn = ax.barh(
+            places, values, thickness, label=name, color=COLOURS[i % len(COLOURS)]
+        )
+        ax.bar_label(drawn, fmt=form, padding=3, color=INK)
+    ax.set_yticks(range(len(names)), names, parse_math=False)
+    ax.invert_yaxis()
+    ax.grid(visible=False, axis="y")
+    ax.margins(x=0.12)
+    _legend(ax)
+    return figure
+
+
+def panels(
+    x: Sequence[float],
+    values: dict[str, Sequence[float]],
+    title: str,
+    xlabel: str,
+    limits: dict[str, float] | None = None,
+    limit_name: str = "",
+) -> Figure:
+    """Small figures in two columns, with a common x axis on a logarithmic scale.
+
+    Args:
+        x: positive numbers.
+        values: title of a panel -> as many numbers.
+        title, xlabel: the finding, and what x is, with its unit.
+        limits: title of a panel -> a number that gets a dashed line.
+        limit_name: what the dashed lines are.
+    """
+    rows = (len(values) + 1) // 2
+    # an empty figure in the book's style, to which the panels are added
+    figure, whole = axes(title, "", "", size=(5.2, 1.35 * rows + 0.8))
+    whole.remove()
+    figure.suptitle(title, x=0.02, ha="left", fontsize=10.5, color=INK, wrap=True)
+    grid = list(figure.subplots(rows, 2, sharex=True, squeeze=False).flat)
+    for ax, (name, y) in zip(grid, values.items(), strict=False):
+        ax.plot(x, y, color=BLUE, marker="o", markersize=4)
+        if limits and name in limits:
+            ax.axhline(limits[name], color=ORANGE, linestyle="--", linewidth=1.2)
+        ax.set_title(name, fontsize=10, loc="left", color=INK, parse_math=False)
+        ax.set_xscale("log")
+        ax.grid(alpha=0.25, linewidth=0.5)
+        ax.margins(0.12)
+        ax.tick_params(colors=INK, labelsize=10)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[["left", "bottom"]].set_color(INK)
+    for ax in grid[len(values) :]:
+        ax.remove()
+    below = f"{xlabel}; dashed: {limit_name}" if limits else xlabel
+    figure.supxlabel(below, fontsize=10, color=INK)
+    figure.set_layout_engine("tight")
+    return figure
+
+
+def _legend(ax: Axes) -> None:
+    for text in ax.legend(frameon=False).get_texts():
+        text.set_color(INK)
+        text.set_parse_math(False)

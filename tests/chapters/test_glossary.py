@@ -21,7 +21,7 @@ from tools.glossary import (
 ENFORCED = (
     *("basics", "gpt2", "tokens", "generation"),
     *("counting", "loss", "greedy", "sampling", "attention", "architecture", "cache"),
-    *("pretraining", "jokes", "batches", "training", "family", "today"),
+    *("pretraining", "jokes", "batches", "training", "family", "paper", "today"),
 )
 
 PAGES, TERMS = book()

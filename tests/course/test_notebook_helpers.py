@@ -169,3 +169,24 @@ def test_every_character_of_a_token_can_be_seen(token, shown):
     assert visible(token) == shown
     figure = plots.next_tokens([token], [1.0], "One token")
     ET.fromstring(show(figure, alt="one bar").data.replace("xlink:", ""))
+
+
+def test_grouped_bars_have_a_group_for_each_name_and_a_legend():
+    figure = plots.grouped_bars(
+        ["a", "$b$"], {"one": [1, 2], "two": [3, 4]}, "Twice", "per cent"
+    )
+    (ax,) = figure.axes
+    assert sorted(bar.get_width() for bar in ax.patches) == [1, 2, 3, 4]
+    assert len({round(bar.get_y(), 3) for bar in ax.patches}) == 4
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
+    assert "$b$" in show(figure, alt="bars").data
+
+
+def test_panels_have_one_figure_for_each_name():
+    figure = plots.panels(
+        [1, 10], {"a": [1, 2], "b": [2, 1], "c": [3, 3]}, "Three", "size",
+        limits={"a": 1.5}, limit_name="before",
+    )  # fmt: skip
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["a", "b", "c"]
+    assert [len(ax.lines) for ax in figure.axes] == [2, 1, 1]
+    assert "dashed: before" in show(figure, alt="three panels").data
