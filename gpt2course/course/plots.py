@@ -98,7 +98,7 @@ def confusion(
         names: of the K classes.
         title: the finding.
     """
-    figure, ax = axes(title, "the answer", "the truth", size=(5.2, 2.9))
+    figure, ax = axes(title, "predicted class", "true class", size=(5.2, 2.9))
     most = max(max(row) for row in counts) or 1
     for row, line in enumerate(counts):
         for column, count in enumerate(line):

@@ -21,7 +21,8 @@ from tools.glossary import (
 ENFORCED = (
     *("basics", "gpt2", "tokens", "generation"),
     *("counting", "loss", "greedy", "sampling", "attention", "architecture", "cache"),
-    *("pretraining", "jokes", "batches", "training", "family", "paper", "today"),
+    *("pretraining", "jokes", "batches", "training", "family"),
+    *("sentiment", "evaluating-a-classifier", "paper", "today"),
 )
 
 PAGES, TERMS = book()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import inspect
 from pathlib import Path
 
 import jupytext
@@ -75,3 +77,19 @@ def test_each_row_says_what_it_has_read():
         assert rows[with_few_tokens]["max_length"] == rows[network]["max_length"]
         assert rows[with_few_tokens]["train_reviews"] == rows[network]["train_reviews"]
         assert rows[with_few_tokens]["chosen"] == "C"
+
+
+def test_the_old_names_that_the_page_lists_are_gone():
+    import transformers
+
+    known = {field.name for field in dataclasses.fields(transformers.TrainingArguments)}
+    assert not known & {
+        *("evaluation_strategy", "no_cuda", "group_by_length", "warmup_ratio")
+    }
+    assert known >= {
+        *("eval_strategy", "use_cpu", "train_sampling_strategy", "warmup_steps")
+    }
+    trainer = inspect.signature(transformers.Trainer).parameters
+    assert "processing_class" in trainer
+    assert "tokenizer" not in trainer
+    assert not hasattr(transformers, "AdamW")
