@@ -28,6 +28,7 @@ from gpt2course.sentiment.model import (
 )
 from gpt2course.sentiment.trainer import ReviewTrainer, layer_groups
 from gpt2course.settings import checkpoint_name
+from gpt2course.training import check_same_run
 
 logger = logging.getLogger(__name__)
 MAY_CHANGE = ("save_steps", "logging_steps", "eval_steps")  # within a run
@@ -144,18 +145,18 @@ def _write_settings(path: Path, config: SentimentConfig, reviews: DatasetDict) -
     settings["checkpoint"] = checkpoint_name(config.checkpoint)
     settings["data"] = _digest(reviews)
     if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        other = sorted(
-            name
-            for name, value in settings.items()
-            if name not in MAY_CHANGE and before.get(name) != value
-        )
-        if other:
-            raise ValueError(
-                f"{path.parent} belongs to a run with another {', '.join(other)}; "
-                "use that, or an empty folder"
-            )
+        fixed = {name: settings[name] for name in settings.keys() - set(MAY_CHANGE)}
+        check_same_run(path.parent, _read_settings(path), fixed)
     write_text(path, json.dumps(settings, indent=2) + "\n")
+
+
+def _read_settings(path: Path) -> dict:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"{path} is damaged; use an empty folder to start from the beginning"
+        ) from None
 
 
 def _digest(reviews: DatasetDict) -> str:

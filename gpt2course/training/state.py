@@ -84,10 +84,24 @@ def read_state(
             f"({type(error).__name__}); remove it to start from the beginning, or "
             "choose an empty folder"
         ) from None
+    check_same_run(path, found, settings)
+    return state
+
+
+def check_same_run(path: Path, found: dict, settings: dict) -> None:
+    """Refuse to resume a run with other settings than its own.
+
+    Args:
+        path: what belongs to the run, for the message.
+        found: the settings of the run, as it has stored them.
+        settings: of the run that is to be resumed.
+
+    Raises:
+        ValueError: a setting differs; the message names all that do.
+    """
     other = sorted(key for key in settings if settings[key] != found.get(key))
     if other:
         raise ValueError(
             f"{path} belongs to a run with another {', '.join(other)}; use that, or an "
             "empty folder"
         )
-    return state

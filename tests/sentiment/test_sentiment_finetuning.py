@@ -113,6 +113,15 @@ def test_a_folder_of_a_run_with_other_reviews_is_refused(
         )
 
 
+@pytest.mark.parametrize("content", ["", "{", "7"])
+def test_damaged_settings_are_named(small_checkpoint, few_reviews, tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(ValueError, match=r"run\.json is damaged"):
+        finetune_sentiment(
+            few_reviews, SentimentConfig(small_checkpoint, **RUN), tmp_path
+        )
+
+
 def test_a_run_that_diverges_writes_no_results(small_checkpoint, few_reviews, tmp_path):
     changes = {"learning_rate": 1e30, "logging_steps": 1}
     with pytest.raises(LossNotFinite, match=r"loss is (nan|inf) at step"):
