@@ -19,15 +19,7 @@ WIDE_CELLS: set[str] = set()
 # chapters that show a wide line of the package
 WIDE_EXCERPTS: set[str] = set()
 # files with a line of more than 88 characters
-WIDE_FILES: set[str] = {
-    "benchmarks/training.py",
-    "gpt2course/course/exercises/clinic.py",
-    "gpt2course/course/exercises/jokes.py",
-    "tests/benchmarks/test_training_benchmark.py",
-    "tests/data/test_packing.py",
-    "tests/training/test_finetuning.py",
-    "tests/training/test_pretraining.py",
-}
+WIDE_FILES: set[str] = set()
 
 
 def too_wide(source: str, limit: int) -> list[str]:
