@@ -6,6 +6,7 @@ need it most are in training/run.py.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import logging
 import os
@@ -77,6 +78,23 @@ def sha256_of_file(path: str | os.PathLike) -> str:
     """Hexadecimal digest of a file, read in pieces."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def with_byte_order_mark(content: bytes) -> str:
+    """The encoding that a byte-order mark at the start names; UTF-8 without one."""
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            return encoding
+    return "utf-8"
 
 
 def set_up_logging(level: int = logging.INFO) -> None:

@@ -11,7 +11,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "convert": [
             "CONSTANTS",
-            "CheckpointError",
             "TRANSPOSED",
             "from_hf",
             "read_config",
@@ -36,6 +35,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_checkpoint",
             "verify",
         ],
+        "reading": ["CheckpointError", "read_json", "read_state"],
+        "reconciliation": ["Reconciled", "check_shapes", "read_entries", "reconcile"],
         "tokenizer": ["byte_characters", "gpt2_vocabulary", "load_tokenizer"],
     },
 )

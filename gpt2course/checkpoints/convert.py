@@ -12,9 +12,16 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
+from gpt2course.checkpoints.reading import (
+    CheckpointError,
+    read_state,
+    unwrapped,
+    weight_files,
+)
+from gpt2course.checkpoints.reconciliation import check_shapes, read_entries
 from gpt2course.config import GPT2Config
 from gpt2course.files import replacing, write_text
 from gpt2course.model import GPT2
@@ -25,16 +32,12 @@ TRANSPOSED = re.compile(r"(attn\.c_attn|attn\.c_proj|mlp\.c_fc|mlp\.c_proj)\.wei
 CONSTANTS = re.compile(r"\.attn\.(bias|masked_bias)$")
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that is missing, damaged, altered, or of another architecture."""
-
-
 def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
     """Turn a Hugging Face GPT-2 state dict into one for `GPT2.load_state_dict`.
 
     Reads all the forms in circulation: with and without the "transformer." prefix, with
     and without lm_head.weight (which is wte again), with the masks that old files
-    carry.
+    carry, and with the prefixes of wrappers such as torch.compile.
 
     Args:
         state: name -> tensor, as in model.safetensors.
@@ -53,7 +56,7 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
         expected = GPT2(config).state_dict()
     result: dict[str, Tensor] = {}
     for name, tensor in state.items():
-        key = name.removeprefix("transformer.")
+        key = unwrapped(name).removeprefix("transformer.")
         if key == "lm_head.weight" or CONSTANTS.search(f".{key}"):
             continue
         if key not in expected:
@@ -112,43 +115,38 @@ def read_config(folder: Path) -> GPT2Config:
     Raises:
         CheckpointError: no such folder or file, not JSON, or not a GPT-2.
     """
-    path = Path(folder) / "config.json"
     try:
-        return GPT2Config.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError):
-        raise CheckpointError(
-            f"{path} does not exist; a checkpoint folder holds config.json and "
-            "model.safetensors"
-        ) from None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path}: {error}") from None
+        return GPT2Config.from_dict(read_entries(Path(folder)))
+    except (TypeError, AttributeError) as error:
+        raise CheckpointError(f"{Path(folder) / 'config.json'}: {error}") from None
+    except CheckpointError:
+        raise
+    except ValueError as error:
+        raise CheckpointError(f"{Path(folder) / 'config.json'}: {error}") from None
 
 
-def read_model(folder: str | os.PathLike) -> GPT2:
+def read_model(folder: str | os.PathLike, config: GPT2Config | None = None) -> GPT2:
     """A model from a folder in Hugging Face format: float32, eval mode.
+
+    The weights may be in one file or in several that an index names.
+
+    Args:
+        folder: where the files are.
+        config: what to use instead of config.json, such as that of `reconcile`.
 
     Raises:
         CheckpointError: as `read_config` and `from_hf`; or model.safetensors is
             missing, cut short or damaged.
     """
     folder = Path(folder)
-    config = read_config(folder)
-    path = folder / "model.safetensors"
+    config = config or read_config(folder)
+    check_shapes(folder, config)
     try:
-        state = load_file(path)
-    except (FileNotFoundError, NotADirectoryError):
-        raise CheckpointError(
-            f"{path} does not exist; save the model with safetensors (save_pretrained "
-            "does)"
-        ) from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or cut short ({error}); download or make it again"
-        ) from None
-    try:
-        weights = from_hf(state, config)
+        weights = from_hf(read_state(folder), config)
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+        if str(folder) in str(error):
+            raise
+        raise CheckpointError(f"{weight_files(folder)[0]}: {error}") from None
     with torch.device("meta"):
         model = GPT2(config)
     model.load_state_dict(weights, assign=True)

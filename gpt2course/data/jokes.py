@@ -6,7 +6,6 @@ training/ fine-tunes on them; reviews.py holds the other texts.
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -14,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import regex
+
 from gpt2course.checkpoints import HubError, hub_folder
 from gpt2course.data.reviews import HELD_OUT
+from gpt2course.data.tables import EMPTY, TableReport, read_table
 from gpt2course.settings import data_source
 
 if TYPE_CHECKING:
@@ -28,12 +30,9 @@ SHORT_JOKES = "Maximofn/short-jokes-dataset"
 SHORT_JOKES_REVISION = "refs/convert/parquet"
 MAX_CHARACTERS = 500
 
-# why a row is dropped
-EMPTY = "empty"
+# why a row is dropped, besides the reasons of tables.py
 OVER_LONG = f"longer than {MAX_CHARACTERS} characters"
-COLUMNS = "wrong number of columns"
 ENCODING = "broken encoding"
-OPEN_QUOTE = "open quotation mark"
 DUPLICATE = "duplicate"
 CRUDE = "crude word"
 
@@ -61,29 +60,6 @@ _CRUDE_WORDS = frozenset(
 
 
 @dataclass(frozen=True)
-class JokeReport:
-    """What became of every row that was read.
-
-    Args:
-        kept: number of jokes that are left.
-        dropped: reason -> numbers of the rows, from 1. With "embedded" the course's own
-            jokes come first.
-    """
-
-    kept: int
-    dropped: dict[str, list[int]]
-
-    def __str__(self) -> str:
-        dropped = sum(map(len, self.dropped.values()))
-        lines = [f"{self.kept:,} jokes kept, {dropped:,} rows dropped"]
-        for reason, rows in self.dropped.items():
-            shown = ", ".join(map(str, rows[:10])) + (", …" if len(rows) > 10 else "")
-            noun = "rows" if len(rows) > 1 else "row"
-            lines.append(f"  {len(rows):,} × {reason}: {noun} {shown}")
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True)
 class Jokes:
     """Jokes to train on, jokes held out, and what was read to get them.
 
@@ -92,7 +68,7 @@ class Jokes:
 
     train: list[str]
     validation: list[str]
-    report: JokeReport
+    report: TableReport
 
 
 def load_jokes(source: str | None = None, *, drop_crude: bool = False) -> Jokes:
@@ -123,9 +99,9 @@ def load_jokes(source: str | None = None, *, drop_crude: bool = False) -> Jokes:
     """
     source = data_source(source)
     if source == "embedded":
-        path, rows = OWN_JOKES, [*_read_csv(OWN_JOKES), *_pyjokes()]
+        path, rows = OWN_JOKES, [*_read_csv(OWN_JOKES), *_good(_pyjokes())]
     elif source == "hub":
-        path, rows = Path(SHORT_JOKES), _hub()
+        path, rows = Path(SHORT_JOKES), _good(_hub())
     else:
         path = Path(source) / "jokes.csv"
         rows = _read_csv(path)
@@ -147,8 +123,16 @@ def encode_jokes(
     Returns:
         token ids, one list a joke; the last one is tokenizer.eos_token_id.
 
+    Raises:
+        ValueError: the tokenizer has no eos_token.
+
     Chapter: jokes.
     """
+    if tokenizer.eos_token_id is None:
+        raise ValueError(
+            "the tokenizer has no eos_token, which closes each joke; set it in "
+            "tokenizer_config.json"
+        )
     # "<|endoftext|>" is text here; and what does not fit is for others to judge
     ids = (
         tokenizer.encode(JOKE_PREFIX + joke, split_special_tokens=True, verbose=False)
@@ -160,28 +144,30 @@ def encode_jokes(
 def words(joke: str) -> list[str]:
     """The words of a joke in lower case, without punctuation.
 
-    Two jokes with the same words count as one.
+    Two jokes with the same words count as one. A word is made of letters, digits and
+    the marks that belong to them, such as the vowel signs of Hindi; re's \\w would cut
+    there.
+
+    Source: the module regex; Unicode Technical Standard #18. Chapter: jokes.
     """
-    return re.findall(r"\w+", joke.casefold().replace("’", "").replace("'", ""))
+    plain = joke.casefold().replace("’", "").replace("'", "")
+    return regex.findall(r"[\w\p{M}\p{N}]+", plain)
 
 
-def _sorted_out(path: Path, rows: Iterable[str | None], drop_crude: bool) -> Jokes:
-    """Kept and dropped, train and validation.
-
-    A row that is no pair of ID and joke is None.
-    """
+def _sorted_out(
+    path: Path, rows: Iterable[tuple[str, str | None]], drop_crude: bool
+) -> Jokes:
+    """Kept and dropped, train and validation, of pairs of text and problem."""
     kept: dict[str, str] = {}  # sha256 of the words -> joke
     dropped: dict[str, list[int]] = {}
-    for number, row in enumerate(rows, start=1):
-        joke = " ".join(row.split()) if row is not None else ""
+    for number, (text, problem) in enumerate(rows, start=1):
+        joke = " ".join(text.split())
         said = words(joke)
         key = hashlib.sha256(" ".join(said).encode(errors="replace")).hexdigest()
-        if row is None:
-            reason = COLUMNS
+        if problem is not None:
+            reason = problem
         elif not said:
             reason = EMPTY
-        elif re.search(r"\n\d+,", row):  # it continues in the next row
-            reason = OPEN_QUOTE
         elif len(joke) > MAX_CHARACTERS:
             reason = OVER_LONG
         elif re.search(BROKEN, joke):
@@ -194,7 +180,7 @@ def _sorted_out(path: Path, rows: Iterable[str | None], drop_crude: bool) -> Jok
             kept[key] = joke
             continue
         dropped.setdefault(reason, []).append(number)
-    report = JokeReport(len(kept), dropped)
+    report = TableReport(len(kept), dropped, "jokes")
     held_out = set(sorted(kept)[: min(HELD_OUT, len(kept) // 10)])
     if not held_out:
         raise ValueError(
@@ -208,34 +194,15 @@ def _sorted_out(path: Path, rows: Iterable[str | None], drop_crude: bool) -> Jok
     )
 
 
-def _read_csv(path: Path) -> list[str | None]:
-    """The column Joke.
+def _read_csv(path: Path) -> list[tuple[str, str | None]]:
+    """The column Joke, and what is wrong with a row; a byte that is no UTF-8 spoils its
+    own row only."""
+    rows = read_table(path, ("ID", "Joke"), broken_bytes="surrogateescape")
+    return [(row.values.get("Joke", ""), row.problem) for row in rows]
 
-    None for a row that has more or fewer fields than the first line names.
-    """
-    try:
-        # a byte that is no UTF-8 spoils its own row only
-        with open(
-            path, newline="", encoding="utf-8-sig", errors="surrogateescape"
-        ) as file:
-            table = list(csv.reader(file))
-    except FileNotFoundError:
-        raise ValueError(
-            f"{path} does not exist; a data folder holds jokes.csv with the columns "
-            "ID,Joke"
-        ) from None
-    except csv.Error as error:
-        raise ValueError(
-            f"{path} is not a table ({error}); is a quotation mark left open?"
-        ) from None
-    header = table[0] if table else []
-    if not {"ID", "Joke"} <= set(header):
-        raise ValueError(f"{path} has the columns {header}; it needs ID and Joke")
-    column = header.index("Joke")
-    return [
-        row[column] if len(row) == len(header) else ("" if not row else None)
-        for row in table[1:]
-    ]
+
+def _good(jokes: Iterable[str]) -> list[tuple[str, str | None]]:
+    return [(joke, None) for joke in jokes]
 
 
 def _pyjokes() -> list[str]:

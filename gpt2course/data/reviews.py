@@ -8,21 +8,25 @@ from __future__ import annotations
 import csv
 import hashlib
 import importlib.util
+import logging
 import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpt2course.checkpoints import HubError, hub_folder
+from gpt2course.data.tables import EMPTY, Row, TableReport, read_table
 from gpt2course.settings import data_source
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
+logger = logging.getLogger(__name__)
 IMDB = "stanfordnlp/imdb"
 IMDB_REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
 LABELS = ["negative", "positive"]
 HELD_OUT = 2500  # reviews in the validation split, and as many in the test split
+OF_EACH_LABEL = 10  # so that a tenth is a review
 
 
 def plain_text(review: str) -> str:
@@ -38,25 +42,37 @@ def normalised(review: str) -> str:
     return " ".join(plain_text(review).casefold().split())
 
 
-def split_reviews(rows: list[tuple[str, int]]) -> dict[str, list[tuple[str, int]]]:
+def split_reviews(
+    rows: list[tuple[str, int]], *, stratified: bool = False
+) -> dict[str, list[tuple[str, int]]]:
     """Divide reviews into train, validation and test, the same way on every machine.
 
     Texts that occur once are ranked by the sha256 of their normalised form: the first
     2,500 are the test split, the next 2,500 validation. All the rest is train, and so
-    is every text that occurs more than once, with all its copies.
+    is every text that occurs more than once, with all its copies. Of a smaller
+    collection a tenth is held out for each of the two.
 
     Args:
         rows: (text, label) pairs.
+        stratified: rank each label by itself, so that a small collection keeps the
+            shares of its labels in every split.
 
     Returns:
         {"train": ..., "validation": ..., "test": ...}, each in the order of `rows`.
+
+    Chapter: pretraining.
     """
     keys = [hashlib.sha256(normalised(text).encode()).hexdigest() for text, _ in rows]
     counts = Counter(keys)
-    held_out = min(HELD_OUT, len(rows) // 10)  # a tenth of a smaller collection
-    ranked = sorted(key for key in keys if counts[key] == 1)
-    split_of = dict.fromkeys(ranked[:held_out], "test")
-    split_of |= dict.fromkeys(ranked[held_out : 2 * held_out], "validation")
+    labels = {label for _, label in rows} if stratified else {None}
+    split_of: dict[str, str] = {}
+    for label in labels:
+        mine = [key for key, row in zip(keys, rows, strict=True)
+                if label is None or row[1] == label]  # fmt: skip
+        held_out = min(HELD_OUT // len(labels), len(mine) // 10)
+        ranked = sorted(key for key in mine if counts[key] == 1)
+        split_of |= dict.fromkeys(ranked[:held_out], "test")
+        split_of |= dict.fromkeys(ranked[held_out : 2 * held_out], "validation")
     splits: dict[str, list[tuple[str, int]]] = {
         "train": [],
         "validation": [],
@@ -139,7 +155,9 @@ def load_reviews(source: str | None = None) -> DatasetDict:
             "test": test,
         }
     else:
-        splits = split_reviews(read_reviews_csv(Path(source) / "reviews.csv"))
+        path = Path(source) / "reviews.csv"
+        splits = split_reviews(read_reviews_csv(path), stratified=True)
+        check_both_labels(splits, str(path))
     features = Features({"text": Value("string"), "label": ClassLabel(names=LABELS)})
     return DatasetDict(
         {
@@ -178,48 +196,84 @@ def _read_parquet(folder: Path, pattern: str) -> list[tuple[str, int]]:
 
 
 def read_reviews_csv(path: Path) -> list[tuple[str, int]]:
-    """Rows of a file with the columns text and label (0 or 1).
+    """Rows of a file with the columns text and label.
+
+    A label is 0 (negative) or 1 (positive), spelled so: " 1", "1.0" and "positive" are
+    refused, not guessed. Blank lines are left out; any other row that is no review
+    refuses the file.
+
+    Args:
+        path: of the file, a table as `read_table` takes.
+
+    Returns:
+        (text, label) pairs, in the order of the file.
 
     Raises:
         ValueError: no such file, other columns, not UTF-8, or rows without a text or a
-            label; they are named.
+            label; the first is named with what stands there.
+
+    Chapter: pretraining.
     """
-    try:
-        with open(
-            path, newline="", encoding="utf-8-sig"
-        ) as file:  # spreadsheets put a mark at the start
-            reader = csv.DictReader(file)
-            if not {"text", "label"} <= set(reader.fieldnames or ()):
-                raise ValueError(
-                    f"{path} has the columns {reader.fieldnames}; it needs text and "
-                    "label"
-                )
-            rows = [(row["text"] or "", row["label"]) for row in reader]
-    except FileNotFoundError:
-        raise ValueError(
-            f"{path} does not exist; a data folder holds reviews.csv with the columns "
-            "text,label"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8"
-        ) from None
-    except csv.Error as error:
-        raise ValueError(
-            f"{path} is not a table ({error}); is a quotation mark left open?"
-        ) from None
+    rows = read_table(path, ("text", "label"))
+    blank = [row.number for row in rows if row.problem == EMPTY and not row.detail]
+    rows = [row for row in rows if row.problem != EMPTY]
     if not rows:
         raise ValueError(
             f"{path} holds no reviews; put one in each row below the line text,label"
         )
-    wrong = [
-        i
-        for i, (text, label) in enumerate(rows, start=1)
-        if not text.strip() or label not in ("0", "1")
-    ]
+    wrong = [(row, what) for row in rows if (what := _problem_of(row))]
     if wrong:
+        row, what = wrong[0]
         raise ValueError(
-            f"{path}: {len(wrong)} of {len(rows)} rows lack a text or a label of 0 or "
-            f"1 (first: row {wrong[0]}); correct or remove them"
+            f"{path}: {len(wrong)} of {len(rows)} rows are no reviews; the first is "
+            f"{row.where}: {what}; correct or remove them"
         )
-    return [(text, int(label)) for text, label in rows]
+    reviews = [(row.values["text"], int(row.values["label"])) for row in rows]
+    dropped = {EMPTY: blank} if blank else {}
+    for line in str(TableReport(len(reviews), dropped, "reviews")).splitlines():
+        logger.info("%s: %s", path.name, line.strip())
+    return reviews
+
+
+def _problem_of(row: Row) -> str | None:
+    """Why a row is no review."""
+    if row.problem:
+        return f"{row.problem} ({row.detail})"
+    label = row.values["label"]
+    if label not in ("0", "1"):
+        return f"the label is {label[:40]!r}, allowed are 0 and 1"
+    if not plain_text(row.values["text"]):
+        return "it has no text"
+    return None
+
+
+def check_both_labels(splits: dict[str, list[tuple[str, int]]], where: str) -> None:
+    """Refuse reviews that leave a split without one of the labels.
+
+    Args:
+        splits: as `split_reviews` gives.
+        where: what a message calls their source.
+
+    Raises:
+        ValueError: with the numbers of reviews there are and the number it takes.
+
+    Chapter: pretraining.
+    """
+    texts = {label: set() for label in range(len(LABELS))}
+    for rows in splits.values():
+        for text, label in rows:
+            texts[label].add(normalised(text))
+    few = min(map(len, texts.values()))
+    if few < OF_EACH_LABEL:
+        have = ", ".join(f"{len(texts[i])} {name}" for i, name in enumerate(LABELS))
+        raise ValueError(
+            f"{where} holds {sum(map(len, texts.values()))} different reviews ({have});"
+            f" it takes at least {OF_EACH_LABEL} of each label, so that training, "
+            "validation and test have both"
+        )
+    for name, rows in splits.items():
+        if len({label for _, label in rows}) < len(LABELS):
+            raise ValueError(
+                f"{where}: the {name} split has one label only, as most texts of the "
+                "other occur more than once; remove the copies"
+            )

@@ -84,24 +84,43 @@ def decode_utf8(
         tokenizer: a byte-level BPE.
 
     Yields:
-        text, never empty; special tokens are left out. Bytes that are no character
-        become U+FFFD.
+        text, never empty; special tokens are left out, and ids that the tokenizer
+        does not have. Bytes that are no character become U+FFFD.
+
+    Raises:
+        ValueError: the tokenizer is no byte-level BPE.
 
     Source: codecs.getincrementaldecoder. Chapter: tokens.
     """
     to_byte = {character: byte for byte, character in byte_characters().items()}
+    added = {i: str(token) for i, token in tokenizer.added_tokens_decoder.items()}
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     special = set(tokenizer.all_special_ids)
     for token in tokens:
         if token in special:
             continue
-        characters = tokenizer.convert_ids_to_tokens(token)
-        text = decoder.decode(bytes(to_byte[c] for c in characters))
+        if token in added:  # text as it is, not in byte characters
+            text = decoder.decode(added[token].encode())
+        else:
+            # none for an id that only fills a padded vocabulary up
+            characters = tokenizer.convert_ids_to_tokens(token) or ""
+            text = decoder.decode(_bytes_of(characters, to_byte))
         if text:
             yield text
     rest = decoder.decode(b"", final=True)
     if rest:
         yield rest
+
+
+def _bytes_of(characters: str, to_byte: dict[str, int]) -> bytes:
+    """The bytes that a token of a byte-level vocabulary stands for."""
+    try:
+        return bytes(to_byte[character] for character in characters)
+    except KeyError:
+        raise ValueError(
+            f"the token {characters!r} is not made of byte characters; the tokenizer "
+            "must be a byte-level BPE, such as GPT-2's"
+        ) from None
 
 
 def until_stop(pieces: Iterable[str], stop: str | Sequence[str]) -> Iterator[str]:

@@ -1,0 +1,242 @@
+"""Files of a checkpoint that somebody else made: bounded, checked, never unpickled.
+
+JSON with any byte-order mark, one safetensors file or several, the prefixes that
+wrappers leave in names. convert.py and reconciliation.py build on it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from gpt2course.files import with_byte_order_mark
+
+MAX_CONFIG_BYTES = 2**20
+MAX_TOKENIZER_BYTES = 2**25
+MAX_HEADER_BYTES = 2**23  # gpt2-xl has 70 kB
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+FLOATS = ("F64", "F32", "F16", "BF16")
+MASKS = (".attn.bias", ".attn.masked_bias")  # of old files, may be of any type
+TOKENIZER_FILES = (
+    *("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "spiece.model"),
+    *("sentencepiece.bpe.model", "tokenizer.model", "added_tokens.json"),
+    *("special_tokens_map.json", "tokenizer_config.json", "chat_template.jinja"),
+)
+# parts of names that wrappers add: torch.compile, DataParallel, FSDP, checkpointing
+WRAPPERS = re.compile(
+    r"(^|\.)(_orig_mod|module|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?=\.)"
+)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is missing, damaged, altered, or of another architecture."""
+
+
+def read_small_file(path: Path, limit: int) -> bytes:
+    """A file of a checkpoint, unless it is larger than such a file can be.
+
+    Args:
+        path: of the file.
+        limit: in bytes.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is none.
+        CheckpointError: it is larger, or no regular file.
+    """
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise CheckpointError(f"{path} is no file")
+    if state.st_size > limit:
+        raise CheckpointError(
+            f"{path} has {state.st_size:,} bytes; at most {limit:,} are read: is it "
+            "the right file?"
+        )
+    with open(path, "rb") as file:
+        return file.read(limit)
+
+
+def read_json(path: Path, limit: int = MAX_CONFIG_BYTES) -> dict:
+    """A JSON object, with or without a byte-order mark.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is none.
+        CheckpointError: too large, no JSON, or no object.
+    """
+    content = read_small_file(path, limit)
+    try:
+        value = json.loads(content.decode(with_byte_order_mark(content)))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: it is no JSON ({error}); download or make it again"
+        ) from None
+    if not isinstance(value, dict):
+        raise CheckpointError(
+            f"{path}: it holds a {type(value).__name__}, not an object"
+        )
+    return value
+
+
+def unwrapped(name: str) -> str:
+    """The name of a tensor without what wrappers put into it."""
+    return WRAPPERS.sub("", name).removeprefix(".")
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a folder: one, or those that an index names.
+
+    Raises:
+        CheckpointError: there is none, or the index names a file outside the folder.
+    """
+    if (folder / WEIGHTS).exists() or not (folder / INDEX).exists():
+        return [folder / WEIGHTS]
+    names = read_json(folder / INDEX, MAX_HEADER_BYTES).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise CheckpointError(f"{folder / INDEX} has no weight_map")
+    files = []
+    for name in dict.fromkeys(map(str, names.values())):
+        if not re.fullmatch(r"[\w.-]+\.safetensors", name):
+            raise CheckpointError(
+                f"{folder / INDEX} names {name[:80]!r}; the parts of a checkpoint are "
+                "safetensors files in its own folder"
+            )
+        files.append(folder / name)
+    return files
+
+
+def read_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor, from the headers alone, under its plain name.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, its header is larger than the
+            file, a tensor is no floating-point number, or one occurs twice.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in weight_files(folder):
+        with _weights(path):
+            _check_header(path)
+            with safe_open(path, "pt") as file:
+                for name in file.keys():  # noqa: SIM118 (it is no dict)
+                    piece = file.get_slice(name)
+                    key, dtype = unwrapped(name), piece.get_dtype()
+                    if dtype not in FLOATS and not key.endswith(MASKS):
+                        raise CheckpointError(
+                            f"{path}: {name!r} is stored as {dtype}; quantised weights "
+                            "are not read, save them as float32"
+                        )
+                    if key in shapes:
+                        raise CheckpointError(
+                            f"{path}: {key!r} occurs twice, under several prefixes"
+                        )
+                    shapes[key] = tuple(piece.get_shape())
+    return shapes
+
+
+def read_state(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of a folder under its plain name, in the type it is stored in.
+
+    Raises:
+        CheckpointError: as `read_shapes`.
+    """
+    read_shapes(folder)
+    state: dict[str, Tensor] = {}
+    for path in weight_files(folder):
+        with _weights(path):
+            state |= {unwrapped(n): tensor for n, tensor in load_file(path).items()}
+    return state
+
+
+def wrapped_names(folder: Path) -> bool:
+    """Whether names of tensors carry the prefix of a wrapper."""
+    for path in weight_files(folder):
+        with safe_open(path, "pt") as file:
+            if any(WRAPPERS.search(name) for name in file.keys()):  # noqa: SIM118
+                return True
+    return False
+
+
+def _check_header(path: Path) -> None:
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        claimed = int.from_bytes(file.read(8), "little")
+    if size < 8 or claimed > min(size - 8, MAX_HEADER_BYTES):
+        raise CheckpointError(
+            f"{path} is damaged or cut short (its header claims {claimed:,} bytes, the "
+            f"file has {size:,}); download or make it again"
+        )
+
+
+@contextmanager
+def _weights(path: Path) -> Iterator[None]:
+    """Errors of reading a safetensors file as one line."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(
+            f"{path} does not exist; save the model with safetensors (save_pretrained "
+            "does)"
+        ) from None
+    except (SafetensorError, OSError, OverflowError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or cut short ({error}); download or make it again"
+        ) from None
+
+
+@contextmanager
+def tokenizer_copy(folder: Path) -> Iterator[Path]:
+    """The tokenizer's files in a folder of their own, safe to hand to transformers.
+
+    Each is bounded in size and without a byte-order mark. What names other files or
+    code to run is left out of tokenizer_config.json, so no path in it is followed.
+
+    Args:
+        folder: of the checkpoint.
+
+    Yields:
+        the folder, which is deleted afterwards.
+
+    Raises:
+        CheckpointError: there is no tokenizer, or a file is too large or no JSON.
+    """
+    if not any((folder / file).exists() for file in TOKENIZER_FILES[:7]):
+        raise CheckpointError(
+            f"{folder} has no tokenizer.json; save the tokenizer beside the model "
+            "(save_pretrained does)"
+        )
+    with tempfile.TemporaryDirectory(prefix="gpt2course-") as temporary:
+        for name in TOKENIZER_FILES:
+            try:
+                content = read_small_file(folder / name, MAX_TOKENIZER_BYTES)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if name.endswith((".json", ".txt")):
+                encoding = with_byte_order_mark(content)
+                if encoding != "utf-8":
+                    try:
+                        content = content.decode(encoding).encode()
+                    except UnicodeDecodeError:
+                        raise CheckpointError(
+                            f"{folder / name} is not {encoding}, as its byte-order "
+                            "mark says; save it as UTF-8"
+                        ) from None
+            if name == "tokenizer_config.json":
+                entries = read_json(folder / name)
+                kept = {
+                    key: value
+                    for key, value in entries.items()
+                    if not key.endswith("_file") and key not in _NOT_KEPT
+                }
+                content = json.dumps(kept).encode()
+            (Path(temporary) / name).write_bytes(content)
+        yield Path(temporary)
+
+
+_NOT_KEPT = ("auto_map", "name_or_path", "custom_code")

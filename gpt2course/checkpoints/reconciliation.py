@@ -1,0 +1,267 @@
+"""One reconciliation of a checkpoint's weights, configuration and tokenizer.
+
+People's folders disagree with themselves: a vocabulary padded to a multiple of 64, an
+end-of-text id that is GPT-2's default and not the tokenizer's, a list of ids, no pad
+token. `reconcile` decides once, for generating, fine-tuning, classifying and
+evaluating, and logs one line that says what it changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpt2course.checkpoints.reading import (
+    MAX_TOKENIZER_BYTES,
+    TOKENIZER_FILES,
+    CheckpointError,
+    read_json,
+    read_shapes,
+    tokenizer_copy,
+    wrapped_names,
+)
+from gpt2course.config import GPT2Config
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What a folder means.
+
+    Args:
+        config: the shape; its eos_token_id is the one that ends a text.
+        tokenizer: with the same end-of-text token, or None if the folder has none.
+        pad_token_id: for rows of different lengths; always within the vocabulary.
+        notes: what was adjusted, in words.
+    """
+
+    config: GPT2Config
+    tokenizer: PreTrainedTokenizerBase | None
+    pad_token_id: int
+    notes: tuple[str, ...]
+
+
+def reconcile(folder: Path) -> Reconciled:
+    """Make weights, configuration and tokenizer of a folder agree.
+
+    - The weights decide about the sizes; a config.json that says others is refused.
+    - The tokenizer decides which token ends a text, if the model has that token; else
+      config.json does, with the first of several ids that the model has.
+    - A pad token of config.json counts, then the tokenizer's, then the end-of-text
+      token.
+    - A vocabulary larger than the tokenizer's is padding. A smaller one is refused,
+      unless only added tokens, such as a pad token, are beyond it.
+    - Weights are read as float32, whatever they are stored in.
+
+    Args:
+        folder: in Hugging Face format.
+
+    Returns:
+        what to use, and what was adjusted.
+
+    Raises:
+        CheckpointError: files that are missing, damaged, too large or contradict each
+            other; nothing that says which token ends a text.
+
+    Source: transformers.GPT2Config, PreTrainedTokenizerBase. Chapter: tokens.
+    """
+    path = folder / "config.json"
+    entries = read_entries(folder)
+    notes: list[str] = []
+    eos_ids = _ids(entries.get("eos_token_id"))
+    try:
+        config = GPT2Config.from_dict({**entries, "eos_token_id": None})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    check_shapes(folder, config)
+    if wrapped_names(folder):
+        notes.append("prefixes of a wrapper left out of the tensors' names")
+    vocab_size = config.vocab_size
+    own = [token for token in eos_ids if token < vocab_size]
+    has_tokenizer = any((folder / file).exists() for file in TOKENIZER_FILES[:7])
+    tokenizer = _tokenizer(folder, vocab_size, notes) if has_tokenizer else None
+    eos = None if tokenizer is None else tokenizer.eos_token_id
+    if eos is None or eos >= vocab_size:
+        if not own:
+            if tokenizer is not None or eos_ids:
+                raise CheckpointError(
+                    f"{path}: eos_token_id is {entries.get('eos_token_id')}, outside "
+                    f"the vocabulary of {vocab_size} tokens, and the tokenizer has no "
+                    "eos_token; set it in tokenizer_config.json"
+                )
+            own = [vocab_size - 1]  # GPT-2's place for it
+        if eos is not None:
+            notes.append(
+                f"a text ends at id {own[0]} of config.json, as the tokenizer's {eos} "
+                f"is outside the vocabulary of {vocab_size} tokens"
+            )
+            tokenizer.eos_token = tokenizer.convert_ids_to_tokens(own[0])
+        eos = own[0]
+    elif eos_ids != [eos]:
+        said = entries.get("eos_token_id", "missing")
+        notes.append(f"a text ends at the tokenizer's id {eos} (eos_token_id: {said})")
+    pads = [*_ids(entries.get("pad_token_id")), *_ids(_pad(tokenizer)), eos]
+    pad = next(token for token in pads if token < vocab_size)
+    if pad != pads[0]:
+        notes.append(f"padding with id {pad}, as {pads[0]} is outside the vocabulary")
+    if tokenizer is not None:
+        length = min(tokenizer.model_max_length, config.n_positions)
+        tokenizer.model_max_length = length
+    config = GPT2Config(**{**vars(config), "eos_token_id": eos})
+    if notes:
+        _say(f"{folder}: {'; '.join(notes)}")
+    return Reconciled(config, tokenizer, pad, tuple(notes))
+
+
+def read_entries(folder: Path) -> dict:
+    """config.json of a folder.
+
+    Raises:
+        CheckpointError: no such folder or file, too large, no JSON, quantised.
+    """
+    path = folder / "config.json"
+    try:
+        entries = read_json(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(
+            f"{path} does not exist; a checkpoint folder holds config.json and "
+            "model.safetensors"
+        ) from None
+    if entries.get("quantization_config"):
+        raise CheckpointError(
+            f"{path} has a quantization_config; quantised weights are not read, save "
+            "them as float32"
+        )
+    return entries
+
+
+def check_shapes(folder: Path, config: GPT2Config) -> None:
+    """Compare config.json with the weights' headers, before anything is allocated.
+
+    Raises:
+        CheckpointError: they contradict each other; or as `read_shapes`.
+    """
+    shapes = read_shapes(folder)
+    if config.n_layer > len(shapes):
+        raise CheckpointError(
+            f"{folder / 'config.json'} asks for {config.n_layer:,} layers; the weights "
+            f"have {len(shapes)} tensors in all"
+        )
+    for part, expected in (
+        ("wte.weight", (config.vocab_size, config.n_embd)),
+        ("wpe.weight", (config.n_positions, config.n_embd)),
+    ):
+        for name in (part, f"transformer.{part}"):
+            if shapes.get(name, expected) != expected:
+                raise CheckpointError(
+                    f"{folder}: {name!r} has shape {shapes[name]} where config.json "
+                    f"asks for {expected}"
+                )
+
+
+def _ids(value: object) -> list[int]:
+    """The ids of an entry of config.json: one, several, or none."""
+    several = value if isinstance(value, list) else [value]
+    return [
+        token
+        for token in several
+        if isinstance(token, int) and not isinstance(token, bool) and token >= 0
+    ]
+
+
+def _pad(tokenizer: PreTrainedTokenizerBase | None) -> int | None:
+    return None if tokenizer is None else tokenizer.pad_token_id
+
+
+def _tokenizer(
+    folder: Path, vocab_size: int, notes: list[str]
+) -> PreTrainedTokenizerBase:
+    """The tokenizer, whose tokens the model has."""
+    _check_size(folder, vocab_size)
+    tokenizer = read_tokenizer(folder)
+    size = len(tokenizer)
+    if size > vocab_size:
+        added = {int(token) for token in tokenizer.added_tokens_decoder}
+        beyond = [
+            token
+            for token in tokenizer.get_vocab().values()
+            if token >= vocab_size and token not in added
+        ]
+        if beyond:
+            raise _other_tokenizer(folder, size, vocab_size)
+        notes.append(
+            f"{size - vocab_size} added tokens are beyond the vocabulary of "
+            f"{vocab_size} tokens and cannot be read"
+        )
+    elif size < vocab_size:
+        notes.append(
+            f"the vocabulary of {vocab_size} is padded: the tokenizer has {size} tokens"
+        )
+    return tokenizer
+
+
+def _check_size(folder: Path, vocab_size: int) -> None:
+    """Refuse a tokenizer that is far too large before it is built."""
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        path = folder / "vocab.json"
+    if not path.exists():
+        return
+    try:
+        entries = read_json(path, MAX_TOKENIZER_BYTES)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"the tokenizer in {folder} cannot be read ({error})"
+        ) from None
+    model = entries.get("model", entries)
+    tokens = model.get("vocab", model) if isinstance(model, dict) else ()
+    if len(tokens) > vocab_size:
+        raise _other_tokenizer(folder, len(tokens), vocab_size)
+
+
+def _other_tokenizer(folder: Path, size: int, vocab_size: int) -> CheckpointError:
+    return CheckpointError(
+        f"the tokenizer in {folder} has {size:,} tokens, the model {vocab_size:,}; it "
+        "belongs to another model"
+    )
+
+
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder as its files say; nothing outside is read or run.
+
+    Raises:
+        CheckpointError: there is none, or it cannot be read.
+    """
+    # imported when it is needed: transformers takes its time
+    from transformers import AutoTokenizer
+    from transformers import GPT2Config as TransformersConfig
+
+    with tokenizer_copy(folder) as copy:
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                copy,
+                config=TransformersConfig(),
+                local_files_only=True,
+                trust_remote_code=False,
+            )
+        except Exception as error:  # tokenizers raises no other for a damaged file
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            said = said.replace(str(copy), str(folder))
+            raise CheckpointError(
+                f"the tokenizer in {folder} cannot be read ({said[:200]})"
+            ) from None
+    tokenizer.name_or_path = str(folder)
+    return tokenizer
+
+
+@lru_cache(maxsize=256)
+def _say(line: str) -> None:
+    """Log a line once, as model and tokenizer are often loaded one after the other."""
+    logger.info("%s", line)

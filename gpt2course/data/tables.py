@@ -1,0 +1,238 @@
+"""One reader for tables that people bring: reviews.csv and jokes.csv.
+
+Python's csv module parses, in its strict mode. pandas, pyarrow and datasets' csv were
+tried: after a quotation mark that is left open they merge several rows into one
+without a word, and pandas cuts a row that has too many fields. The strict mode refuses
+both, and needs no other package.
+
+reviews.py and jokes.py say which columns they need and what a good row is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from gpt2course.files import with_byte_order_mark
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+MAX_BYTES = 4 * 2**30  # of a table
+MAX_FIELD = 2**24  # characters of a field
+MAX_LINES = 10_000  # of one row; more means a quotation mark left open
+
+# why a row is dropped
+COLUMNS = "wrong number of columns"
+OPEN_QUOTE = "open quotation mark"
+EMPTY = "empty"
+
+_LIMIT = threading.Lock()  # the csv module has one field limit for all readers
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table, or why it is none.
+
+    Args:
+        number: from 1, below the header.
+        line: of the file where it begins, from 1.
+        values: column -> what stands there, unchanged; empty if there is a problem.
+        problem: one of COLUMNS, OPEN_QUOTE and EMPTY, or None.
+        detail: what exactly is wrong.
+    """
+
+    number: int
+    line: int
+    values: dict[str, str]
+    problem: str | None = None
+    detail: str = ""
+
+    @property
+    def where(self) -> str:
+        """How a message names the row."""
+        return f"row {self.number} (line {self.line})"
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What became of every row that was read.
+
+    Args:
+        kept: number of rows that are left.
+        dropped: reason -> numbers of the rows, from 1.
+        noun: what a row is.
+    """
+
+    kept: int
+    dropped: dict[str, list[int]]
+    noun: str = "rows"
+
+    def __str__(self) -> str:
+        dropped = sum(map(len, self.dropped.values()))
+        lines = [f"{self.kept:,} {self.noun} kept, {dropped:,} rows dropped"]
+        for reason, rows in self.dropped.items():
+            shown = ", ".join(map(str, rows[:10])) + (", …" if len(rows) > 10 else "")
+            noun = "rows" if len(rows) > 1 else "row"
+            lines.append(f"  {len(rows):,} × {reason}: {noun} {shown}")
+        return "\n".join(lines)
+
+
+def read_table(
+    path: Path, columns: Sequence[str], *, broken_bytes: str = "strict"
+) -> list[Row]:
+    """The rows of a CSV file, each checked against the header.
+
+    The file is UTF-8, or UTF-8, UTF-16 or UTF-32 with a byte-order mark. Its first
+    line names the columns, in any order and in any case; the separator (comma,
+    semicolon, tab or vertical bar) is the one that cuts the header into the columns
+    asked for. A line `sep=;` before it, as Excel writes it, says the separator too.
+    Fields follow RFC 4180: one that holds separators, line feeds or begins with a
+    quotation mark stands in quotation marks, and those within it are doubled. After a
+    row that cannot be read, reading goes on at its next line.
+
+    Args:
+        path: of the file.
+        columns: names that it must have; others are left out.
+        broken_bytes: "strict" refuses bytes that are not UTF-8, "surrogateescape"
+            leaves them in their field for the caller to judge.
+
+    Returns:
+        all rows, also those with a problem.
+
+    Raises:
+        ValueError: no such file, no text, or other columns.
+
+    Source: RFC 4180; docs.python.org/3/library/csv.html. Chapter: jokes.
+    """
+    text = _text(path, columns, broken_bytes)
+    lines = list(io.StringIO(text, newline=""))
+    rows: list[Row] = []
+    with _long_fields():
+        header, separator, body = _header(path, lines, columns)
+        place = {name: header.index(name.casefold()) for name in columns}
+        for record in _records(lines, body, separator):
+            fields, problem, detail = record.fields, None, ""
+            if record.error:
+                problem, detail = OPEN_QUOTE, record.error
+            elif not any(field.strip() for field in fields):
+                problem = EMPTY
+            elif len(fields) != len(header):
+                problem = COLUMNS
+                detail = f"{len(fields)} fields for {len(header)} columns"
+                if len(fields) > len(header):
+                    detail += (
+                        f"; a text with a {SEPARATORS.get(separator, separator)} "
+                        "belongs in quotation marks"
+                    )
+            values = {} if problem else {name: fields[place[name]] for name in columns}
+            rows.append(Row(len(rows) + 1, record.line, values, problem, detail))
+    return rows
+
+
+def _text(path: Path, columns: Sequence[str], broken_bytes: str) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(
+                f"{path} has {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are "
+                "read: split it"
+            )
+        if not path.is_file():
+            raise ValueError(f"{path} is no file; it must be a table")
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(
+            f"{path} does not exist; a data folder holds {path.name} with the columns "
+            f"{','.join(columns)}"
+        ) from None
+    encoding = with_byte_order_mark(content)
+    if encoding == "utf-8" and b"\0" in content[:4]:
+        raise ValueError(
+            f"{path} is not UTF-8 (it looks like UTF-16 without a byte-order mark); "
+            "save it as UTF-8"
+        )
+    try:
+        errors = broken_bytes if encoding.startswith("utf-8") else "strict"
+        return content.decode(encoding, errors)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        what = "UTF-8" if encoding.startswith("utf-8") else encoding.upper()
+        raise ValueError(
+            f"{path} is not {what} (byte {error.start}, line {line}); save it as UTF-8 "
+            '("CSV UTF-8" in a spreadsheet)'
+        ) from None
+
+
+class _Record(NamedTuple):
+    """Fields that belong together, or what csv said; lines are counted from 1."""
+
+    line: int
+    last_line: int
+    fields: list[str]
+    error: str
+
+
+def _header(
+    path: Path, lines: list[str], columns: Sequence[str]
+) -> tuple[list[str], str, int]:
+    """The names of the columns in lower case, the separator, and what to read next."""
+    first, separators = 0, list(SEPARATORS)
+    while first < len(lines) and not lines[first].strip():
+        first += 1
+    said = lines[first].rstrip("\r\n") if first < len(lines) else ""
+    if said.casefold().startswith("sep=") and len(said) == 5 and said[4] != '"':
+        first, separators = first + 1, [said[4]]
+    wanted = {name.casefold() for name in columns}
+    found: list[str] = []
+    for separator in separators:
+        record = next(_records(lines, first, separator), None)
+        if record is None or record.error:
+            continue
+        names = [name.strip().casefold() for name in record.fields]
+        if not wanted <= set(names):
+            found = found or [name.strip() for name in record.fields]
+            continue
+        twice = sorted(name for name in wanted if names.count(name) > 1)
+        if twice:
+            raise ValueError(f"{path} has two columns {twice[0]!r}; rename one of them")
+        return names, separator, record.last_line
+    shown = [name[:40] for name in found[:10]]
+    raise ValueError(
+        f"{path} has the columns {shown}; it needs {' and '.join(columns)}, with a "
+        f"{', '.join(SEPARATORS.values())} between them"
+    )
+
+
+def _records(lines: list[str], first: int, separator: str) -> Iterator[_Record]:
+    """Each record from a line (counted from 0) on.
+
+    After one that cannot be parsed, the next begins one line later, so that a
+    quotation mark left open costs its own row only.
+    """
+    start = first
+    while start < len(lines):
+        some = islice(lines, start, start + MAX_LINES)
+        reader = csv.reader(some, delimiter=separator, strict=True)
+        try:
+            fields, error = next(reader), ""
+            end = start + reader.line_num
+        except csv.Error as problem:
+            fields, error, end = [], str(problem), start + 1
+        yield _Record(start + 1, end, fields, error)
+        start = end
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """Let csv read fields of up to MAX_FIELD characters; its limit is a global one."""
+    with _LIMIT:
+        before = csv.field_size_limit(MAX_FIELD)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
