@@ -21,7 +21,7 @@ from huggingface_hub import (
     snapshot_download,
 )
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+from huggingface_hub.utils import hf_raise_for_status
 
 REVISIONS = {
     "gpt2": "607a30d783dfa663caf39e06633721c8d4cfcd7e",
@@ -161,7 +161,7 @@ class _Question:
             ask = partial(
                 get_session().get,
                 url,
-                headers=build_hf_headers(),
+                headers=_authorization(),
                 timeout=(CONNECT_SECONDS, *[ANSWER_SECONDS] * 3),
                 extensions={"trace": self._trace},
             )
@@ -210,6 +210,12 @@ class _Question:
         if isinstance(self._result, Exception):
             raise self._result
         hf_raise_for_status(self._result)
+
+
+def _authorization() -> dict[str, str]:
+    """The access token, if there is one. build_hf_headers would ask the network."""
+    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+    return {"authorization": f"Bearer {token}"} if token else {}
 
 
 def _without_secrets(text: str) -> str:

@@ -17,8 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import (
-    AutoConfig,
-    AutoTokenizer,
+    GPT2Config,
     GPT2ForSequenceClassification,
     PreTrainedTokenizerBase,
 )
@@ -27,7 +26,10 @@ from transformers.utils import logging as transformers_logging
 from gpt2course.checkpoints import (
     CheckpointError,
     checkpoint_folder,
-    read_config,
+    from_hf,
+    read_entries,
+    read_state,
+    reconcile,
     verify,
 )
 from gpt2course.data import LABELS
@@ -59,10 +61,12 @@ def new_classifier(
     Source: transformers.GPT2ForSequenceClassification. Chapter: sentiment.
     """
     folder = checkpoint_folder(checkpoint)
-    config = AutoConfig.from_pretrained(folder)
+    shape = reconcile(folder).config
+    config = _configuration(folder)
     config.id2label = dict(enumerate(LABELS))
     config.label2id = {label: i for i, label in enumerate(LABELS)}
-    config.pad_token_id = config.eos_token_id
+    config.bos_token_id = config.eos_token_id = shape.eos_token_id
+    config.pad_token_id = shape.eos_token_id
     config.dtype = torch.float32
     config.use_cache = False
     # torch's fused attention on a CPU has no dropout; that of the residual stream stays
@@ -75,12 +79,43 @@ def new_classifier(
         model = GPT2ForSequenceClassification(config)
     else:
         # the loading report would say what is meant: score is new, lm_head is left out
-        with quiet_transformers():
-            model = GPT2ForSequenceClassification.from_pretrained(
-                folder, config=config, dtype=torch.float32
-            )
+        model = _with_weights(folder, config)
     patch_classifier(model)
     return model.eval()
+
+
+def _configuration(folder: Path) -> GPT2Config:
+    """config.json for transformers, whatever its byte-order mark."""
+    try:
+        return GPT2Config.from_dict(read_entries(folder))
+    except Exception as error:  # of many kinds, for entries of wrong types
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{folder / 'config.json'}: {said}") from None
+
+
+def _with_weights(folder: Path, config: GPT2Config) -> GPT2ForSequenceClassification:
+    """A classifier with the weights of a folder, read and checked by our own reader."""
+    state, body = {}, {}
+    for name, tensor in read_state(folder).items():
+        if name == "score.weight":
+            state[name] = tensor
+        elif name != "lm_head.weight":
+            body[f"transformer.{name.removeprefix('transformer.')}"] = tensor
+    try:
+        # transformers would fill a missing tensor with random numbers
+        from_hf(body, reconcile(folder).config)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error}") from None
+    state |= body
+    try:
+        with quiet_transformers():
+            return GPT2ForSequenceClassification.from_pretrained(
+                None, config=config, state_dict=state, dtype=torch.float32
+            )
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise CheckpointError(
+            f"the weights in {folder} cannot be read ({str(error).splitlines()[0]})"
+        ) from None
 
 
 def patch_classifier(model: GPT2ForSequenceClassification) -> None:
@@ -159,20 +194,20 @@ def load_classifier(
     Args:
         folder: what `gpt2course finetune-sentiment` wrote, or another classifier of
             two labels; the classifier of the course by default. Its own names of the
-            labels are in model.config.id2label. Without a pad token it gets the
-            end-of-text token as one.
+            labels are in model.config.id2label; transformers' default names are
+            LABEL_0 and LABEL_1. Its pad token is that of `reconcile`.
 
     Raises:
         CheckpointError: the files are missing, damaged or altered, it is not a
-            classifier of two labels, or it has neither a pad nor an end-of-text token.
+            classifier of two labels, or as `reconcile`.
 
     Chapter: evaluating-a-classifier.
     """
     if folder is None:
         verify(CLASSIFIER, json.loads(CLASSIFIER_SHA256.read_text()))
     folder = Path(folder or CLASSIFIER)
-    read_config(folder)  # a message of one line if it is missing or no GPT-2
-    config = AutoConfig.from_pretrained(folder)
+    found = reconcile(folder)
+    config, tokenizer = _configuration(folder), found.tokenizer
     architectures = config.architectures
     if architectures != ["GPT2ForSequenceClassification"] or config.num_labels != 2:
         raise CheckpointError(
@@ -180,28 +215,29 @@ def load_classifier(
             "classifier of two labels; make one with: "
             "gpt2course finetune-sentiment --output FOLDER"
         )
-    for name in ("model.safetensors", "tokenizer.json"):
-        if not (folder / name).exists():
-            raise CheckpointError(
-                f"{folder / name} does not exist; is the training finished?"
-            )
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    if config.pad_token_id is None:
-        config.pad_token_id = tokenizer.eos_token_id
-    if config.pad_token_id is None:
+    if sorted(config.id2label) != [0, 1]:
         raise CheckpointError(
-            f"{folder} has neither a pad token nor an end-of-text token; "
-            "set pad_token_id in its config.json"
+            f"{folder / 'config.json'}: id2label names {sorted(config.id2label)}; the "
+            "two labels are 0 and 1"
         )
-    try:
-        with quiet_transformers():
-            model = GPT2ForSequenceClassification.from_pretrained(
-                folder, config=config, dtype=torch.float32
-            )
-    except (SafetensorError, OSError, RuntimeError) as error:
+    if config.problem_type not in (None, "single_label_classification"):
         raise CheckpointError(
-            f"the weights in {folder} cannot be read ({str(error).splitlines()[0]})"
-        ) from None
+            f"{folder / 'config.json'}: problem_type is {config.problem_type!r}; "
+            "classes that exclude each other are needed"
+        )
+    if tokenizer is None:
+        raise CheckpointError(
+            f"{folder / 'tokenizer.json'} does not exist; is the training finished?"
+        )
+    shapes = {name: tuple(t.shape) for name, t in read_state(folder).items()}
+    expected = (2, config.n_embd)
+    if shapes.get("score.weight") != expected:
+        raise CheckpointError(
+            f"{folder}: score.weight has shape {shapes.get('score.weight')}; a "
+            f"classifier of two labels has {expected}"
+        )
+    config.pad_token_id = found.pad_token_id
+    model = _with_weights(folder, config)
     patch_classifier(model)
     return model.eval(), tokenizer
 
@@ -267,7 +303,8 @@ def evaluate_classifier(
     """Accuracy, number of reviews and loss on a split of `load_reviews`.
 
     Args:
-        model: a classifier whose label 0 is negative and 1 positive.
+        model: a classifier whose labels are negative and positive, in either order, or
+            without names (then 0 is negative).
         tokenizer: of the classifier.
         reviews: the split.
         max_length: tokens of a review; by default `max_length_of` the classifier.
@@ -281,6 +318,14 @@ def evaluate_classifier(
     rows = tokenise_reviews(list(reviews["text"]), tokenizer, max_length)
     labels = torch.tensor(reviews["label"])
     probabilities = predict(model, rows)
+    names = [str(model.config.id2label[i]).casefold() for i in range(2)]
+    if names == [name.casefold() for name in reversed(LABELS)]:
+        probabilities = probabilities.flip(-1)
+    elif names not in ([name.casefold() for name in LABELS], ["label_0", "label_1"]):
+        raise ValueError(
+            f"the classifier's labels are {names}; to evaluate it on these reviews "
+            f"they must be {' and '.join(LABELS)}"
+        )
     correct = probabilities.argmax(-1) == labels
     return {
         "accuracy": correct.float().mean().item(),

@@ -6,6 +6,7 @@ The loop is run.py's and the step is step.py's. finetuning_jokes.py loads jokes 
 from __future__ import annotations
 
 import copy
+import logging
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
 
 SAMPLE_TOKENS = 40  # length of the texts written on the way
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ def finetune(
     config.num_processes.
 
     Args:
-        model: where to start from; it is left as it is.
+        model: where to start from; it is left as it is. Weights in 16 bits are copied
+            to float32, which is what the optimizer changes.
         train, validation: rows of `pack_sequences`.
         config: the run.
         folder: made if it is not there.
@@ -136,6 +140,11 @@ def finetune(
     Chapter: training.
     """
     folder = Path(folder)
+    if any(weight.dtype != torch.float32 for weight in model.parameters()):
+        logger.info(
+            "weights in %s are trained in float32", next(model.parameters()).dtype
+        )
+        model = copy.deepcopy(model).float()
     _refuse_impossible(model, train, validation, config)
     if (folder / "model.safetensors").exists() and not (folder / "state.pt").exists():
         raise ValueError(

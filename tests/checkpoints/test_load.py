@@ -24,7 +24,6 @@ from gpt2course.checkpoints import (
     REVISIONS,
     CheckpointError,
     checkpoint_folder,
-    connection_problem,
     load,
     load_checkpoint,
     load_tokenizer,
@@ -362,28 +361,16 @@ def test_an_address_that_swallows_everything(tmp_path):
     assert result["seconds"] < 2
 
 
-def test_a_name_lookup_that_hangs(monkeypatch):
-    import threading
-    import time
-
-    released = threading.Event()
-    monkeypatch.setattr(
-        socket, "getaddrinfo", lambda *_, **__: released.wait(30) and []
-    )
-    started = time.monotonic()
-    try:
-        assert "hub.example did not answer" in connection_problem("https://hub.example")
-    finally:
-        released.set()
-    assert time.monotonic() - started < 2
-
-
-def test_a_proxy_is_dialled_instead_of_the_hub(monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as proxy:
-        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
-        monkeypatch.delenv("no_proxy", raising=False)
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        assert connection_problem("https://hub.example") is None
+def test_a_name_lookup_that_hangs():
+    code = """
+import socket, time
+from gpt2course.checkpoints import connection_problem
+socket.getaddrinfo = lambda *_, **__: time.sleep(30) or []
+started = time.monotonic()
+print(connection_problem("https://hub.example"), time.monotonic() - started < 2)
+"""
+    done = run_python("-c", code, HF_HUB_OFFLINE="", HTTPS_PROXY="", https_proxy="")
+    assert done.stdout.strip() == "hub.example did not answer within 1.5 s True"
 
 
 def test_offline_by_decision(hub, tmp_path):

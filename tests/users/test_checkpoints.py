@@ -1,0 +1,277 @@
+"""Checkpoints of other people: read right, or refused in one line within seconds."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+
+import pytest
+import torch
+from conftest import perturb, random_model, run_python
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from gpt2course.checkpoints import (
+    MINI,
+    CheckpointError,
+    load,
+    load_checkpoint,
+    load_tokenizer,
+    reconcile,
+    verify,
+    write_model,
+)
+from gpt2course.config import GPT2Config
+from gpt2course.generation import decode_utf8
+from gpt2course.training import save_tokenizer, train_tokenizer
+
+SHAPE = GPT2Config(vocab_size=280, n_positions=32, n_embd=24, n_layer=2, n_head=2)
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pristine")
+    tokenizer = train_tokenizer(["a text long enough to learn merges from " * 9], 280)
+    save_tokenizer(tokenizer, folder, 32)
+    size = len(load_size(folder))
+    write_model(random_model(GPT2Config(**{**vars(SHAPE), "vocab_size": size})), folder)
+    return folder
+
+
+def load_size(folder):
+    model = json.loads((folder / "tokenizer.json").read_text())
+    return {
+        **model["model"]["vocab"],
+        **{t["content"]: 0 for t in model["added_tokens"]},
+    }
+
+
+@pytest.fixture
+def folder(pristine, tmp_path):
+    for path in pristine.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def config(folder, **entries):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
+
+
+IDS = st.none() | st.integers(-3, 10**6) | st.lists(st.integers(-3, 400), max_size=3)
+
+
+@settings(max_examples=25)
+@given(eos=IDS, pad=IDS)
+def test_the_tokenizer_decides_what_ends_a_text(pristine, eos, pad):
+    before = (pristine / "config.json").read_text()
+    try:
+        config(pristine, eos_token_id=eos, pad_token_id=pad)
+        found = reconcile(pristine)
+    finally:
+        (pristine / "config.json").write_text(before)
+    assert found.config.eos_token_id == found.tokenizer.eos_token_id
+    assert 0 <= found.pad_token_id < found.config.vocab_size
+
+
+def test_without_eos_in_the_tokenizer_the_config_decides(folder):
+    path = folder / "tokenizer_config.json"
+    path.write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    eos = json.loads((folder / "config.json").read_text())["eos_token_id"]
+    assert load_checkpoint(str(folder)).config.eos_token_id == eos
+    config(folder, eos_token_id=50256)
+    with pytest.raises(CheckpointError, match=r"set it in tokenizer_config\.json"):
+        load_checkpoint(str(folder))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_json_with_a_byte_order_mark(folder, encoding):
+    expected = load_checkpoint(str(folder))
+    for path in folder.glob("*.json"):
+        path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    ids = torch.tensor([load_tokenizer(str(folder)).encode("a text")])
+    assert torch.equal(load_checkpoint(str(folder))(ids), expected(ids))
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod."])
+def test_prefixes_and_several_files(folder, prefix):
+    expected = load_checkpoint(str(folder)).state_dict()
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = {}
+    for number, (name, tensor) in enumerate(state.items()):
+        file = f"model-{number:05}.safetensors"
+        save_file({prefix + name: tensor}, folder / file)
+        names[prefix + name] = file
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": names}))
+    for name, tensor in load_checkpoint(str(folder)).state_dict().items():
+        assert torch.equal(tensor, expected[name])
+
+
+@pytest.mark.parametrize("name", ["../x.safetensors", "/etc/passwd", "a/b.safetensors"])
+def test_an_index_stays_in_its_folder(folder, name):
+    (folder / "model.safetensors").unlink()
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"wte.weight": name}}))
+    with pytest.raises(CheckpointError, match="in its own folder"):
+        load_checkpoint(str(folder))
+
+
+def test_no_path_and_no_code_of_a_tokenizer_is_followed(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other") / "vocab.json"
+    other.write_text('{"secret": 0}')
+    path = folder / "tokenizer_config.json"
+    entries = json.loads(path.read_text())
+    entries |= {"vocab_file": str(other), "auto_map": {"AutoTokenizer": ["x.Y", None]}}
+    path.write_text(json.dumps(entries))
+    assert "secret" not in load_tokenizer(str(folder)).get_vocab()
+
+
+def test_padded_vocabularies_and_added_tokens_decode(folder):
+    tokenizer = load_tokenizer(str(folder))
+    size = len(tokenizer)
+    tokenizer.add_tokens(["🎬"])
+    ids = [*tokenizer.encode("a text"), size, size + 40]
+    assert "".join(decode_utf8(ids, tokenizer)) == "a text🎬"
+
+
+def _huge_config(folder):
+    with open(folder / "config.json", "wb") as file:
+        file.truncate(2**30)
+
+
+def _huge_header(folder):
+    (folder / "model.safetensors").write_bytes((2**40).to_bytes(8, "little") + b"{}")
+
+
+def _many_tokens(folder):
+    path = folder / "tokenizer.json"
+    model = json.loads(path.read_text())
+    model["model"]["vocab"] = {f"t{i}": i for i in range(1_000_000)}
+    path.write_text(json.dumps(model))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _huge_config,
+        _huge_header,
+        _many_tokens,
+        lambda folder: config(folder, n_layer=10**9),
+        lambda folder: config(folder, n_positions=10**12),
+        lambda folder: config(folder, vocab_size=10**30),
+        lambda folder: (folder / "config.json").write_text("[" * 500_000),
+    ],
+)
+def test_what_would_fill_the_memory_is_one_line_within_seconds(folder, damage):
+    damage(folder)
+    command = ["-m", "gpt2course", "generate", "a text", "--checkpoint", f"{folder}/"]
+    started = time.monotonic()
+    done = run_python(*command, timeout=60)
+    seconds = time.monotonic() - started
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert seconds < 30
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2**21  # 2 GiB
+
+
+def test_line_ends_do_not_break_the_digests(tmp_path, monkeypatch):
+    folder = tmp_path / "mini"
+    folder.mkdir()
+    for path in MINI.iterdir():
+        content = path.read_bytes()
+        if path.suffix != ".safetensors":
+            content = content.replace(b"\n", b"\r\n")
+        (folder / path.name).write_bytes(content)
+    verify(folder, json.loads(load.MINI_SHA256.read_text()))
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="pip install --force-reinstall"):
+        verify(folder, json.loads(load.MINI_SHA256.read_text()))
+    with pytest.raises(CheckpointError, match="checkout HEAD -- gpt2course/checkpoint"):
+        verify(MINI, {"config.json": "0" * 64})
+
+
+def classifier(folder, **entries):
+    """The shipped one's like: two labels, random weights."""
+    from transformers import GPT2Config as Config
+    from transformers import GPT2ForSequenceClassification
+
+    shape = json.loads((folder / "config.json").read_text())
+    torch.manual_seed(0)
+    model = GPT2ForSequenceClassification(Config(**shape, num_labels=2))
+    perturb(model, 0.2)
+    model.save_pretrained(folder)
+    config(folder, **entries)
+    return model.eval()
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {},
+        {"pad_token_id": None},
+        {"pad_token_id": 50256},
+        {"id2label": {"0": "positive", "1": "negative"}},
+    ],
+)
+def test_foreign_classifiers_answer_as_transformers_does(folder, entries):
+    from gpt2course.sentiment import load_classifier, predict, tokenise_reviews
+
+    theirs = classifier(folder, **entries)
+    ours, tokenizer = load_classifier(folder)
+    rows = tokenise_reviews(["a text", "a long text to learn from"], tokenizer, 32)
+    found = predict(ours, rows)
+    for row, probabilities in zip(rows, found, strict=True):
+        with torch.no_grad():
+            expected = theirs(torch.tensor([row])).logits.softmax(-1)[0]
+        torch.testing.assert_close(probabilities, expected, atol=1e-4, rtol=0)
+    names = entries.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+    assert ours.config.id2label == {int(i): name for i, name in names.items()}
+
+
+def test_a_classifier_without_a_tensor_is_refused(folder):
+    from gpt2course.sentiment import load_classifier
+
+    classifier(folder)
+    state = load_file(folder / "model.safetensors")
+    state.pop("transformer.h.1.ln_1.weight")
+    save_file(state, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="lacks 1 of"):
+        load_classifier(folder)
+
+
+@pytest.mark.parametrize("proxy", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY"])
+def test_every_proxy_of_the_environment_is_dialled(proxy):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        names = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+        none = {n: "" for name in names for n in (name, name.lower())}
+        code = (
+            "from gpt2course.checkpoints import connection_problem\n"
+            "print(connection_problem('https://hub.example'))"
+        )
+        done = run_python("-c", code, **{**none, "HF_HUB_OFFLINE": "", proxy: address})
+    assert done.stdout.strip() == "None", done.stderr
+
+
+def test_no_secret_reaches_a_message(tmp_path):
+    code = "from gpt2course.checkpoints import load_checkpoint as f\nf('gpt2')"
+    for extra in ({}, {"HF_TOKEN": "hf_abc\nSECRET"}):
+        done = run_python(
+            "-c",
+            code,
+            **{
+                "HF_HOME": str(tmp_path),
+                "HF_HUB_OFFLINE": "",
+                "HF_ENDPOINT": "http://user:SECRET@127.0.0.1:9",
+                "HF_TOKEN": "hf_SECRET",
+                **extra,
+            },
+        )
+        assert "HubError" in done.stderr
+        assert "SECRET" not in done.stderr.rpartition("HubError")[2]
