@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gpt2course.checkpoints import load_checkpoint, load_tokenizer
 from gpt2course.data import (
     JOKE_PREFIX,
-    JokeReport,
+    TableReport,
     encode_jokes,
     load_jokes,
     pack_sequences,
@@ -34,7 +34,7 @@ class JokesResult:
     """
 
     run: FinetuneResult
-    report: JokeReport
+    report: TableReport
     too_long: int
 
 
