@@ -16,7 +16,7 @@ mpl.use("Agg")
 
 
 def drawn(alt: str, caption: str = "") -> str:
-    figure, ax = plots.axes("Loss falls", "steps", "nats a token")
+    figure, ax = plots.axes("Loss falls", "steps", "nats per token")
     ax.plot([3, 2, 1])
     return show(figure, alt=alt, caption=caption).data
 

@@ -22,9 +22,9 @@ def size(f) -> str:
         )
     if f(12, 768, 1024, 3, 2) != 3 * right or f(12, 768, 1024, 1, 4) != 2 * right:
         raise NotYet(
-            "it grows with the number of texts and with the bytes a number takes"
+            "it grows with the number of texts and with the bytes per number takes"
         )
-    return "36 KiB a token for gpt2, 300 KiB for gpt2-xl, in 16 bits."
+    return "36 KiB per token for gpt2, 300 KiB for gpt2-xl, in 16 bits."
 
 
 @checker("cache-work")
