@@ -45,7 +45,7 @@ TINY = GPT2Config(
 def child(contestant: str, shape: str, batch: int, device: str, dtype: str) -> None:
     """A contestant.
 
-    Reads "position steps", answers with seconds per step, until there is nothing to read.
+    Reads "position steps", answers with seconds per step, until nothing is left.
     """
     import torch
 

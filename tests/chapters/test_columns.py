@@ -1,8 +1,6 @@
 """No line of code is wider than its column: 88 characters, and 76 where readers see it.
 
 On a desk a page has room for 76 characters; tests/site holds what the browser shows.
-The lists of what is still too wide are exact: who makes the last line of a file fit
-takes the file off its list, and none may be added.
 """
 
 from __future__ import annotations
@@ -14,12 +12,6 @@ from chapter import CHAPTERS, Chapter, included
 from references import ROOT
 
 SHOWN = 76
-# chapters with a wide line in their cells
-WIDE_CELLS: set[str] = set()
-# chapters that show a wide line of the package
-WIDE_EXCERPTS: set[str] = set()
-# files with a line of more than 88 characters
-WIDE_FILES: set[str] = set()
 
 
 def too_wide(source: str, limit: int) -> list[str]:
@@ -34,7 +26,7 @@ def test_code_in_cells_fits_the_page() -> None:
         for cell in Chapter.read(path).cells
         if (lines := too_wide(cell.source, SHOWN))
     }
-    assert set(wide) == WIDE_CELLS, wide
+    assert not wide
 
 
 def test_code_that_chapters_show_fits_the_page() -> None:
@@ -44,7 +36,7 @@ def test_code_that_chapters_show_fits_the_page() -> None:
         for code in included(path)
         if (lines := too_wide(code, SHOWN))
     }
-    assert set(wide) == WIDE_EXCERPTS, wide
+    assert not wide
 
 
 def test_python_fits_the_column() -> None:
@@ -57,8 +49,7 @@ def test_python_fits_the_column() -> None:
         text=True,
         check=False,
     )
-    wide = {line.split(":")[0] for line in result.stdout.splitlines() if "E501" in line}
-    assert wide == WIDE_FILES, result.stdout[-3000:] + result.stderr
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr
 
 
 def test_what_is_too_wide_is_seen() -> None:
