@@ -185,8 +185,6 @@ class live_loss:
 
     def __call__(self, row: dict) -> None:
         """Take one row of the log, as `finetune` hands it over."""
-        if "validation_loss" in row:  # as older logs call it
-            row = {**row, "eval_loss": row["validation_loss"]}
         if "loss" not in row and "eval_loss" not in row:
             return
         self.rows.append(row)
