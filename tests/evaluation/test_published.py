@@ -52,3 +52,13 @@ def test_the_counts_are_those_of_the_shapes():
     for name, count in PARAMETERS.items():
         with torch.device("meta"):
             assert sum(p.numel() for p in GPT2(SIZES[name]).parameters()) == count
+
+
+def test_larger_is_better_but_for_one_step():
+    worse = [
+        (key, i)
+        for key, row in PAPER.items()
+        for i in range(3)
+        if (row[i + 1] < row[i]) == DATA_SETS[key].larger_is_better
+    ]
+    assert worse == [("cbt_cn", 2)]
