@@ -151,7 +151,7 @@ def test_a_spreadsheet_s_mark_at_the_start_is_read(tmp_path):
         ("text,label\n", "holds no reviews"),
         (
             "text,label\ngood,1\nbad,2\n,0\nfine\n",
-            r"3 of 4 rows are no reviews; the first is row 2 \(line 3\): the label is '2'",
+            r"3 of 4 rows are no reviews; the first is row 2 \(line 3\)",
         ),
         (b"text,label\ncaf\xe9,1\n", "is not UTF-8"),
         (
