@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpt2course.checkpoints.reading import (
+    MAX_CONFIG_BYTES,
     MAX_TOKENIZER_BYTES,
     TOKENIZER_FILES,
     CheckpointError,
@@ -28,6 +29,7 @@ from gpt2course.config import GPT2Config
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+MAX_BEYOND = 1024  # added tokens that the model does not have
 logger = logging.getLogger(__name__)
 
 
@@ -57,7 +59,7 @@ def reconcile(folder: Path) -> Reconciled:
     - A pad token of config.json counts, then the tokenizer's, then the end-of-text
       token.
     - A vocabulary larger than the tokenizer's is padding. A smaller one is refused,
-      unless only added tokens, such as a pad token, are beyond it.
+      unless only added tokens, such as a pad token, are beyond it, at most 1,024.
     - Weights are read as float32, whatever they are stored in.
 
     Args:
@@ -194,7 +196,7 @@ def _tokenizer(
             for token in tokenizer.get_vocab().values()
             if token >= vocab_size and token not in added
         ]
-        if beyond:
+        if beyond or size - vocab_size > MAX_BEYOND:
             raise _other_tokenizer(folder, size, vocab_size)
         notes.append(
             f"{size - vocab_size} added tokens are beyond the vocabulary of "
@@ -209,21 +211,30 @@ def _tokenizer(
 
 def _check_size(folder: Path, vocab_size: int) -> None:
     """Refuse a tokenizer that is far too large before it is built."""
-    path = folder / "tokenizer.json"
-    if not path.exists():
-        path = folder / "vocab.json"
-    if not path.exists():
-        return
     try:
-        entries = read_json(path, MAX_TOKENIZER_BYTES)
+        table = _entries(folder / "tokenizer.json", MAX_TOKENIZER_BYTES)
+        model = table.get("model") or _entries(folder / "vocab.json", 2**24)
+        settings = _entries(folder / "tokenizer_config.json", MAX_CONFIG_BYTES)
+        more = _entries(folder / "added_tokens.json", MAX_CONFIG_BYTES)
     except CheckpointError as error:
         raise CheckpointError(
             f"the tokenizer in {folder} cannot be read ({error})"
         ) from None
-    model = entries.get("model", entries)
     tokens = model.get("vocab", model) if isinstance(model, dict) else ()
-    if len(tokens) > vocab_size:
-        raise _other_tokenizer(folder, len(tokens), vocab_size)
+    size = len(tokens) if isinstance(tokens, dict | list) else 0
+    added = [
+        table.get("added_tokens"), settings.get("added_tokens_decoder"), more
+    ]  # fmt: skip
+    size_of_added = max(len(a) if isinstance(a, dict | list) else 0 for a in added)
+    if size > vocab_size or size_of_added > vocab_size + MAX_BEYOND:
+        raise _other_tokenizer(folder, max(size, size_of_added), vocab_size)
+
+
+def _entries(path: Path, limit: int) -> dict:
+    try:
+        return read_json(path, limit)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
 
 
 def _other_tokenizer(folder: Path, size: int, vocab_size: int) -> CheckpointError:

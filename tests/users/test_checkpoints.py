@@ -154,9 +154,20 @@ def _many_tokens(folder):
     path.write_text(json.dumps(model))
 
 
+def _many_added_tokens(folder):
+    path = folder / "tokenizer.json"
+    model = json.loads(path.read_text())
+    one = model["added_tokens"][0]
+    model["added_tokens"] += [
+        {**one, "id": 300 + i, "content": f"<{i}>"} for i in range(200_000)
+    ]
+    path.write_text(json.dumps(model))
+
+
 @pytest.mark.parametrize(
     "damage",
     [
+        _many_added_tokens,
         _huge_config,
         _huge_header,
         _many_tokens,
@@ -275,3 +286,22 @@ def test_no_secret_reaches_a_message(tmp_path):
         )
         assert "HubError" in done.stderr
         assert "SECRET" not in done.stderr.rpartition("HubError")[2]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_in_16_bits_are_trained_in_float32(tmp_path, dtype):
+    from gpt2course.data import pack_sequences
+    from gpt2course.training import FinetuneConfig, finetune
+
+    # weights that 16 bits hold exactly, so that all start from the same numbers
+    half = random_model(SHAPE).to(dtype)
+    rows = pack_sequences([[1, 2, 3, 4, 5, 6, 7, 8]] * 16, 16)
+    settings = FinetuneConfig(
+        max_steps=8, per_device_train_batch_size=4, device="cpu", learning_rate=1e-3
+    )
+    found = finetune(half, rows, rows, settings, tmp_path / "half")
+    expected = finetune(
+        random_model(SHAPE).to(dtype).float(), rows, rows, settings, tmp_path / "whole"
+    )
+    assert found.best_loss == expected.best_loss < found.first_loss
+    assert {weight.dtype for weight in half.parameters()} == {dtype}
