@@ -1,9 +1,9 @@
 """One reader for tables that people bring: reviews.csv and jokes.csv.
 
-Python's csv module parses, in its strict mode. pandas, pyarrow and datasets' csv were
-tried: after a quotation mark that is left open they merge several rows into one
-without a word, and pandas cuts a row that has too many fields. The strict mode refuses
-both, and needs no other package.
+Python's csv module parses, in its strict mode. pandas and pyarrow were tried: after a
+quotation mark that is left open they merge several rows into one without a word, and
+pandas cuts a row that has too many fields. The strict mode refuses both, and needs no
+other package.
 
 reviews.py and jokes.py say which columns they need and what a good row is.
 """
