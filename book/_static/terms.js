@@ -41,6 +41,7 @@ const setUp = () => {
   meaning.popover = "auto";
   sentence.id = "course-meaning";
   more.textContent = "In the glossary";
+  more.href = document.querySelector("[data-course-meaning]").href; // a link has an address
   meaning.append(sentence, more);
   document.body.append(meaning);
   meaning.addEventListener("beforetoggle", (event) => event.newState === "closed" && forget());
