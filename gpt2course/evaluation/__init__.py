@@ -1,4 +1,4 @@
-"""Evaluation: the paper's figures, and its measurements on any checkpoint.
+"""Evaluation: the tables of the paper as data.
 
 Start in published.py, which holds what others measured.
 """

@@ -43,9 +43,8 @@ def module(name: str):
 
 def commands(path: Path) -> list[list[str]]:
     """What follows gpt2course in each line of a page that is a command."""
-    lines = re.findall(
-        r"^ *(?:accelerate launch .* -m )?gpt2course .*", path.read_text("utf-8"), re.M
-    )
+    text = path.read_text("utf-8").replace("\\\n", " ")  # a long line is continued
+    lines = re.findall(r"^ *(?:accelerate launch .* -m )?gpt2course .*", text, re.M)
     words = [shlex.split(line, comments=True) for line in lines]
     return [line[line.index("gpt2course") + 1 :] for line in words]
 
