@@ -6,10 +6,10 @@ const WIDE =
 
 const lookAtWidths = () => {
   for (const box of document.querySelectorAll(`${FORMULAS}, ${WIDE}`)) {
-    const wide = box.scrollWidth > box.clientWidth + 1;
-    if (wide) box.tabIndex = 0;
+    const hidden = box.scrollWidth - box.clientWidth;
+    if (hidden > 0) box.tabIndex = 0;
     else if (!box.matches(".pst-scrollable-table-container")) box.removeAttribute("tabindex");
-    if (box.matches(WIDE)) box.classList.toggle("course-wide", wide);
+    if (box.matches(WIDE)) box.classList.toggle("course-wide", hidden > 1); // not for a rounding
   }
 };
 
