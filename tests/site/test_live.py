@@ -160,11 +160,11 @@ def test_typing_sliders_and_choosing(visit):  # noqa: F811
     assert bars.count() == 10
     prompt = live.get_by_label("Your text")
     prompt.fill("The actors were")
+    # what is shown is that of the old text until the model has answered
+    page.wait_for_function("e => !e.busy", arg=live.element_handle())
     live.get_by_text("GPT-2's vocabulary (50,257 tokens): 3 tokens").wait_for()
     ids = live.locator(".gl-panel-tokens .gl-tokens").nth(1).locator("small")
     assert ids.all_inner_texts() == ["464", "10544", "547"]
-    # the tokens are shown at once, the probabilities when the model has answered
-    page.wait_for_function("e => !e.busy", arg=live.element_handle())
     first = bars.first.get_attribute("aria-label")
     caption = live.locator(".gl-panel-next > .gl-note")
 

@@ -43,6 +43,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     warnings = io.StringIO()
     settings = {
         "extensions": ["myst_parser", "tools.sphinx_ext.terms"],
+        "source_suffix": {".md": "markdown"},  # Sphinx adds it to a shared default
         "html_theme": "basic",
         "html_static_path": [str(ROOT / "book/_static")],
         "html_css_files": ["course.css"],

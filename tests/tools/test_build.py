@@ -227,6 +227,7 @@ def build_tiny(folder: Path, text: str) -> tuple[str, str]:
     warnings = io.StringIO()
     settings = {
         "extensions": ["myst_nb", "tools.sphinx_ext.course_site"],
+        "source_suffix": {".md": "myst-nb"},  # Sphinx adds it to a shared default
         "nb_execution_mode": "off",
         "html_theme": "basic",
     }
