@@ -51,8 +51,7 @@ def start(page, index: int = 0):
         arg=element.element_handle(),
         timeout=PATIENT,
     )
-    if element.locator(".gl-choice").count():
-        element.locator(".gl-choice").first.wait_for()
+    page.wait_for_function("e => !e.busy", arg=element.element_handle())
     return element
 
 
@@ -154,10 +153,12 @@ def test_the_first_token_comes_soon_and_the_next_visit_asks_nobody(visit):  # no
 
 
 def test_typing_sliders_and_choosing(visit):  # noqa: F811
+    from playwright.sync_api import expect
+
     page = visit(LIVE)
     live = start(page)
     bars = live.locator("button.gl-choice")
-    assert bars.count() == 10
+    expect(bars).to_have_count(10)
     prompt = live.get_by_label("Your text")
     prompt.fill("The actors were")
     # what is shown is that of the old text until the model has answered
