@@ -27,19 +27,22 @@ SCRIPT = """
 (function () {
   const root = document.currentScript.closest(".course-explore");
   const pictures = JSON.parse(root.querySelector("template").content.textContent);
-  const inputs = [...root.querySelectorAll("input")];
+  const controls = root.querySelector("form");
   const view = root.querySelector(".course-explore-view");
   function update() {
     let index = 0;
-    for (const input of inputs) {
-      const names = JSON.parse(input.dataset.names);
+    for (const control of controls.children) {
+      const names = JSON.parse(control.dataset.names);
+      const input = control.querySelector("[type=range], :checked");
       index = index * names.length + Number(input.value);
+      if (input.type !== "range") continue;
       input.setAttribute("aria-valuetext", names[input.value]);
       input.nextElementSibling.textContent = names[input.value];
     }
     view.innerHTML = pictures[index];
   }
-  for (const input of inputs) input.addEventListener("input", update);
+  controls.addEventListener("input", update);
+  controls.addEventListener("submit", event => event.preventDefault());
   update();
 })();
 """
@@ -51,7 +54,7 @@ def explore(
     start: dict[str, object] | None = None,
     **controls: Sequence[object],
 ) -> object:
-    """Show draw(**values), with one slider for each control.
+    """Show draw(**values), with a slider for each control, or buttons for words.
 
     With a kernel (Jupyter, Colab) these are ipywidgets and draw is called on each move.
     In the static page, every combination is drawn when the page is built, and a few
@@ -94,21 +97,22 @@ def _live(
     import ipywidgets
     from IPython.display import HTML, display
 
-    sliders = {
-        name: ipywidgets.SelectionSlider(
-            options=[(_shown(value), i) for i, value in enumerate(values)],
-            value=first[name],
-            description=_label(name),
-            continuous_update=False,
-        )
-        for name, values in controls.items()
-    }
+    widgets = {}
+    for name, values in controls.items():
+        options = [(_shown(value), i) for i, value in enumerate(values)]
+        settings = dict(options=options, value=first[name], description=_label(name))
+        if _are_words(values):
+            widgets[name] = ipywidgets.ToggleButtons(**settings)
+        else:
+            widgets[name] = ipywidgets.SelectionSlider(
+                **settings, continuous_update=False
+            )
 
     def redraw(**chosen: int) -> None:
         display(HTML(draw(**{name: controls[name][i] for name, i in chosen.items()})))
 
-    output = ipywidgets.interactive_output(redraw, sliders)
-    return ipywidgets.VBox([*sliders.values(), output])
+    output = ipywidgets.interactive_output(redraw, widgets)
+    return ipywidgets.VBox([*widgets.values(), output])
 
 
 def static(
@@ -117,29 +121,56 @@ def static(
     combinations: Sequence[tuple],
     first: dict[str, int],
 ) -> HTML:
-    """All pictures and their sliders as one piece of HTML that needs no kernel."""
+    """All pictures and their controls as one piece of HTML that needs no kernel."""
     from IPython.display import HTML
 
     pictures = [
         draw(**dict(zip(controls, values, strict=True))) for values in combinations
     ]
-    sliders = []
-    for name, values in controls.items():
-        names = html.escape(json.dumps([_shown(value) for value in values]), quote=True)
-        value = html.escape(_shown(values[first[name]]))
-        sliders.append(
-            f'<label>{html.escape(_label(name))} <input type="range" min="0" '
-            f'max="{len(values) - 1}" value="{first[name]}" data-names="{names}" '
-            f'aria-valuetext="{value}"><output>{value}</output></label>'
-        )
+    drawn = [
+        (_buttons if _are_words(values) else _slider)(name, values, first[name])
+        for name, values in controls.items()
+    ]
     chosen = tuple(values[first[name]] for name, values in controls.items())
     shown = pictures[combinations.index(chosen)]
     data = html.escape(json.dumps(pictures), quote=False)
     return HTML(
-        '<div class="course-explore"><div class="course-explore-controls">'
-        f"{''.join(sliders)}</div>"
+        '<div class="course-explore"><form class="course-explore-controls">'
+        f"{''.join(drawn)}</form>"
         f'<div class="course-explore-view" aria-live="polite">{shown}</div>'
         f"<template>{data}</template><script>{SCRIPT}</script></div>"
+    )
+
+
+def _are_words(values: Sequence[object]) -> bool:
+    """Words have no order that a slider could show."""
+    return all(isinstance(value, str) for value in values)
+
+
+def _names(values: Sequence[object]) -> str:
+    names = json.dumps([_shown(value) for value in values])
+    return html.escape(names, quote=True)
+
+
+def _slider(name: str, values: Sequence[object], first: int) -> str:
+    shown = html.escape(_shown(values[first]))
+    return (
+        f'<label data-names="{_names(values)}">{html.escape(_label(name))} '
+        f'<input type="range" min="0" max="{len(values) - 1}" value="{first}" '
+        f'aria-valuetext="{shown}"><output>{shown}</output></label>'
+    )
+
+
+def _buttons(name: str, values: Sequence[object], first: int) -> str:
+    label = html.escape(_label(name), quote=True)
+    buttons = "".join(
+        f'<label><input type="radio" name="{label}" value="{index}"'
+        f"{' checked' * (index == first)}>{html.escape(_shown(value))}</label>"
+        for index, value in enumerate(values)
+    )
+    return (
+        f'<fieldset data-names="{_names(values)}"><legend>{label}</legend>'
+        f"{buttons}</fieldset>"
     )
 
 

@@ -45,6 +45,20 @@ def test_without_a_kernel_every_picture_is_there_in_order(monkeypatch):
     assert "http" not in page
 
 
+def test_words_are_buttons_and_numbers_a_slider(monkeypatch):
+    controls = dict(word=["<made>", "read"], temperature=[1.0, 2.0])
+    monkeypatch.setenv("GPT2COURSE_STATIC", "1")
+    page = widgets.explore(draw, start=dict(word="read"), **controls).data
+    assert page.count('type="range"') == 1
+    radios = re.findall(r'<input type="radio"[^>]*>([^<]*)<', page)
+    assert radios == ["&lt;made&gt;", "read"]
+    assert re.findall(r'value="(\d)" checked', page) == ["1"]
+    monkeypatch.delenv("GPT2COURSE_STATIC")
+    words, numbers, _ = widgets.explore(draw, **controls).children
+    assert type(words).__name__ == "ToggleButtons"
+    assert type(numbers).__name__ == "SelectionSlider"
+
+
 @pytest.mark.parametrize(
     ("controls", "says"),
     [
