@@ -168,7 +168,6 @@ LN = "transformer.h.1.ln_1.weight"
         (lambda f: (f / "config.json").write_text("[]"), "config.json: "),
         (lambda f: (f / "config.json").write_bytes(b"\xff\xfe{"), "config.json: "),
     ],
-    ids=str,
 )
 def test_damage_is_named(tmp_path, damage, says):
     write_model(MODEL, tmp_path)
