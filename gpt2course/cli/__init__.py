@@ -1,5 +1,5 @@
-"""The command line: gpt2course doctor, generate, classify, finetune-jokes,
-finetune-sentiment, pretrain, export-live.
+"""The command line: gpt2course doctor, generate, classify, evaluate,
+finetune-jokes, finetune-sentiment, pretrain, export-live.
 
 Each command is a file of this room with a function `run`. options.py makes its
 options from that function and the config dataclass of the recipe; text.py reads and
@@ -20,6 +20,7 @@ COMMANDS = (
     "doctor",
     "generate",
     "classify",
+    "evaluate",
     "finetune-jokes",
     "finetune-sentiment",
     "pretrain",

@@ -31,7 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "processes": ["CtrlC", "is_main_process", "pick_device", "run_in_processes"],
         "log": ["Log"],
         "run": ["Recipe", "Run", "seed_step"],
-        "state": ["TrainState", "check_same_run", "read_state"],
+        "state": ["TrainState", "check_same_run", "digest", "read_state"],
         "tokenizer": ["END_OF_TEXT", "save_tokenizer", "train_tokenizer"],
         "pretraining": [
             "Corpus",
