@@ -87,7 +87,7 @@ def checker(name: str, *, tensors: bool = False) -> Callable[[Checker], Checker]
     return register
 
 
-def check(name: str, answer: object) -> Verdict:
+def check(name: str, answer: object, course: str | None = None) -> Verdict:
     """Print whether an answer is right, and why.
 
     A wrong answer never raises, whatever its code does.
@@ -95,6 +95,7 @@ def check(name: str, answer: object) -> Verdict:
     Args:
         name: of the exercise, as the page gives it.
         answer: what the learner wrote: a value, a function, or a tuple of them.
+        course: the code of a course that has a variant of the exercise (variants.py).
 
     Returns:
         true if it is right.
@@ -102,14 +103,23 @@ def check(name: str, answer: object) -> Verdict:
     Raises:
         ValueError: no exercise has this name (the nearest is suggested).
     """
-    right, message = _judge(name, answer)
+    right, message = _judge(name, answer, course)
     print(f"Correct. {message}" if right else f"Not yet: {message}")
     return Verdict(right)
 
 
-def require(name: str, answer: object) -> None:
-    """For grading: an AssertionError with the message of `check` for a wrong answer."""
-    right, message = _judge(name, answer)
+def require(
+    name: str, answer: object, course: str | None = None, inputs: str | None = None
+) -> None:
+    """For grading: an AssertionError with the message of `check` for a wrong answer.
+
+    Args:
+        name: of the exercise, as the page gives it.
+        answer: what the learner wrote.
+        course: the code of a course that has a variant of the exercise.
+        inputs: a secret from which other inputs are drawn than those that learners see.
+    """
+    right, message = _judge(name, answer, course, inputs)
     if not right:
         raise AssertionError(f"{name}: {message}")
 
@@ -125,8 +135,10 @@ def _chapters() -> list[str]:
     return [module.name for module in pkgutil.iter_modules(__path__)]
 
 
-def _judge(name: str, answer: object) -> tuple[bool, str]:
-    function = _find(name)
+def _judge(
+    name: str, answer: object, course: str | None = None, inputs: str | None = None
+) -> tuple[bool, str]:
+    function = _variant(name, course, inputs) if course or inputs else _find(name)
     if answer is None:
         return False, NOTHING_YET
     answer = _as_checked(answer, name in _read_lists_as_tensors)
@@ -174,6 +186,21 @@ def _as_checked(answer: object, lists: bool) -> object:
     if isinstance(answer, torch.Tensor) and answer.dtype == torch.float64:
         answer = answer.float()
     return answer
+
+
+def _variant(name: str, course: str | None, inputs: str | None) -> Checker:
+    """A check that compares an answer with the solution of a course's own variant."""
+    from gpt2course.course.variants import VARIANTS, compare
+
+    if name not in VARIANTS:
+        raise unknown("variant", name, sorted(VARIANTS))
+
+    def function(answer: Callable) -> str:
+        if wrong := compare(name, answer, course, inputs):
+            raise NotYet(wrong)
+        return "It gives the same as the solution."
+
+    return function
 
 
 def _find(name: str) -> Checker:

@@ -1,0 +1,725 @@
+"""Private variants of exercises: the same task with numbers of a course's own.
+
+A published solution answers the published exercise only. Here some exercises have words
+in capitals, whose values a course draws from its code. With the values of `published` a
+variant is the exercise of the page. `gpt2course assignments` writes the notebooks; the
+instructor's guide says what such a variant can and cannot prevent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+Values = Mapping[str, object]
+CASES = 6  # inputs on which an answer is compared
+MOST_CASES = 100  # more of them, until the exercise of the page has another result
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An exercise whose text and solution depend on drawn values.
+
+    Args:
+        text: the question, in Markdown, with words in capitals for the values.
+        solution: code that defines what the question asks for.
+        published: the values of the page, by word.
+        draws: what a course may draw, by word; never the published value.
+        inputs: arguments of the function, from a random generator and the values.
+        stub: what students find; by default the first line of the function and dots.
+    """
+
+    text: str
+    solution: str
+    published: Values
+    draws: Mapping[str, Sequence]
+    inputs: Callable[[random.Random, Values], tuple]
+    stub: str = ""
+
+    @property
+    def function(self) -> str:
+        """The name of the function that is to be written."""
+        return re.findall(r"^def (\w+)", self.solution, flags=re.M)[-1]
+
+    def values(self, name: str, course: str) -> dict[str, object]:
+        """What the code of a course draws for the exercise of this name."""
+        dice = generator("values", course, name)
+        return {word: dice.choice(self.draws[word]) for word in self.draws}
+
+    def question(self, values: Values) -> str:
+        """The text with values in it."""
+        return filled(self.text, values, str)
+
+    def answer(self, values: Values) -> str:
+        """The code of the solution with values in it."""
+        return filled(self.solution, values, repr)
+
+    def start(self, values: Values) -> str:
+        """What students find in the cell."""
+        if self.stub:
+            return filled(self.stub, values, str)
+        heads = re.findall(r"^def \w+\([^)]*\):", self.solution, flags=re.M)
+        return f"{heads[-1]}\n    ...  # your code here"
+
+
+def generator(*parts: str) -> random.Random:
+    """A random generator that depends on the texts alone, on every machine."""
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return random.Random(int.from_bytes(digest[:8], "big"))
+
+
+def filled(text: str, values: Values, form: Callable[[object], str]) -> str:
+    """A text with values in place of the words in capitals."""
+    for word, value in values.items():
+        text = re.sub(rf"\b{word}\b", lambda _, value=value: form(value), text)
+    return text
+
+
+def course_code(seed: str) -> str:
+    """What students may see of a course's seed: it draws the same exercises.
+
+    Args:
+        seed: the secret of the course.
+    """
+    return hashlib.sha256(f"course\0{seed}".encode()).hexdigest()[:12]
+
+
+def secret_values(seed: str) -> str:
+    """What hidden tests draw their inputs from: not to be had from the course's code.
+
+    Args:
+        seed: the secret of the course.
+    """
+    return hashlib.sha256(f"hidden\0{seed}".encode()).hexdigest()[:16]
+
+
+def compare(
+    name: str, answer: Callable, course: str | None, inputs: str | None
+) -> str | None:
+    """What is wrong with an answer to a variant; None if nothing is.
+
+    Args:
+        name: of an exercise in VARIANTS.
+        answer: the learner's function.
+        course: code of the course; None for the exercise of the page.
+        inputs: text to draw the inputs from; None for those that students see.
+    """
+    variant = VARIANTS[name]
+    values = variant.values(name, course) if course else variant.published
+    right = defined(variant.answer(values), variant.function)
+    page = defined(variant.answer(variant.published), variant.function)
+    dice = generator("inputs", inputs or "seen", name)
+    as_on_the_page, differs, wrong = True, not course, None
+    for case in range(MOST_CASES):
+        if case >= CASES and differs:
+            break
+        arguments = variant.inputs(dice, values)
+        got, wanted = answer(*copied(arguments)), right(*copied(arguments))
+        published = page(*copied(arguments))
+        as_on_the_page &= same(got, published)
+        differs |= not same(wanted, published)
+        if wrong is None and not same(got, wanted):
+            if got is None:
+                return "there is nothing here yet, or the function returns nothing"
+            wrong = (
+                f"for {', '.join(map(shown, arguments))} it should be "
+                f"{shown(wanted)}; yours is {shown(got)}"
+            )
+    if wrong and as_on_the_page:
+        drawn = ", ".join(f"{word} = {value}" for word, value in values.items())
+        return (
+            "this answers the exercise of the page. The one of this course differs "
+            f"({drawn}); read its text again"
+        )
+    return wrong
+
+
+def defined(code: str, name: str) -> Callable:
+    """The function of this name that the code defines."""
+    space = {"torch": torch, "math": math, "Counter": Counter}
+    exec(compile(code, "<variant>", "exec"), space)
+    return space[name]
+
+
+def copied(value: object) -> object:
+    """Arguments of a function's own: it may change them."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, (list, tuple)):
+        return type(value)(copied(part) for part in value)
+    return value
+
+
+def same(a: object, b: object) -> bool:
+    """Whether two results are equal, numbers up to rounding."""
+    if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
+        try:
+            a, b = torch.as_tensor(a), torch.as_tensor(b)
+            return a.shape == b.shape and torch.allclose(
+                a.double(), b.double(), rtol=1e-4, atol=1e-6, equal_nan=True
+            )
+        except (TypeError, ValueError, RuntimeError):
+            return False
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) or (a != a and b != b)
+    return type(a) is type(b) and a == b
+
+
+def shown(value: object) -> str:
+    """A value in a message: rounded, and short."""
+    if isinstance(value, torch.Tensor):
+        rounded = value.round(decimals=4) if value.is_floating_point() else value
+        text = str(rounded.tolist())
+    elif isinstance(value, (list, tuple)):
+        inner = ", ".join(map(shown, value))
+        text = f"[{inner}]" if isinstance(value, list) else f"({inner})"
+    elif isinstance(value, float):
+        text = f"{value:.6g}"
+    else:
+        text = repr(value)
+    return text if len(text) <= 300 else f"{text[:300]} ..."
+
+
+def whole(dice: random.Random, low: int, high: int, n: int) -> list[int]:
+    """n whole numbers from low to high."""
+    return [dice.randint(low, high) for _ in range(n)]
+
+
+def floats(dice: random.Random, *shape: int) -> torch.Tensor:
+    """A tensor of normal numbers."""
+    g = torch.Generator().manual_seed(dice.getrandbits(32))
+    return torch.randn(*shape, generator=g)
+
+
+def ids(dice: random.Random, high: int, *shape: int) -> torch.Tensor:
+    """A tensor of ids from 0 to high - 1."""
+    g = torch.Generator().manual_seed(dice.getrandbits(32))
+    return torch.randint(high, shape, generator=g)
+
+
+def distribution(dice: random.Random, n: int) -> torch.Tensor:
+    """n probabilities that add up to 1."""
+    return (2 * floats(dice, n)).softmax(-1)
+
+
+def documents(dice: random.Random, length: int) -> list[int]:
+    """Numbers of texts side by side, with padding (-1) at the end."""
+    row, number = [], 0
+    while len(row) < length - 2:
+        number += dice.randint(1, 3)
+        row += [number] * dice.randint(1, 4)
+    return [*row[: length - 2], -1, -1]
+
+
+def labels_with(dice: random.Random, ignored: int) -> torch.Tensor:
+    """Labels of which some do not count, here or on the page."""
+    labels = ids(dice, 50, 3, 9)
+    for value in (ignored, -100):
+        labels[floats(dice, 3, 9) > 0.8] = value
+    return labels
+
+
+def padded(dice: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids (3, 8) and how many of each row are text."""
+    return ids(dice, 50, 3, 8), torch.tensor(whole(dice, 5, 8, 3))
+
+
+def rows_of_ids(dice: random.Random) -> list[list[int]]:
+    """Lists of ids of different lengths."""
+    return [whole(dice, 1, 9, n) for n in whole(dice, 1, 9, 4)]
+
+
+def loss_log(dice: random.Random) -> list[float]:
+    """Losses, some of which are not finite."""
+    bad = (math.nan, math.inf)
+    return [
+        dice.choice(bad) if dice.random() < 0.5 else dice.uniform(1, 5)
+        for _ in range(12)
+    ]
+
+
+def repeating(dice: random.Random) -> list[int]:
+    """Ids that end with a block, one to four times in a row."""
+    block = whole(dice, 1, 3, dice.randint(1, 3))
+    return whole(dice, 1, 3, 3) + block * dice.randint(1, 4)
+
+
+def text_rows(dice: random.Random) -> tuple[list[list[int]], int]:
+    """Rows of ids that end with 9, some with a second 9 in the middle, and 9."""
+    rows = [[*whole(dice, 1, 8, n), 9] for n in whole(dice, 1, 4, 3)]
+    return [[*rows[0], *rows[1]], *rows[1:]], 9
+
+
+VARIANTS: dict[str, Variant] = {
+    "gpt2-memory": Variant(
+        "Write `gigabytes(parameters, bits)`: how many units of UNIT bytes the weights "
+        "take when each has that many bits and is kept COPIES times, as in training, "
+        "where gradients and the optimizer's state come on top.",
+        "def gigabytes(parameters, bits):\n"
+        "    return COPIES * parameters * bits / 8 / UNIT",
+        {"COPIES": 1, "UNIT": 10**9},
+        {"COPIES": (2, 3, 4), "UNIT": (10**6, 2**20, 2**30)},
+        lambda dice, _: (dice.randint(10**6, 10**9), dice.choice((4, 8, 16, 32))),
+    ),
+    "tokens-pairs": Variant(
+        "Write `pair_counts(texts)` for texts that are lists of numbers: a dictionary "
+        "from each pair of numbers that stand GAP places apart in a text to how often "
+        "it occurs. (Neighbours are 1 place apart.)",
+        "from collections import Counter\n\n"
+        "def pair_counts(texts):\n"
+        "    return dict(\n"
+        "        Counter(pair for text in texts for pair in zip(text, text[GAP:]))\n"
+        "    )",
+        {"GAP": 1},
+        {"GAP": (2, 3, 4)},
+        lambda dice, _: (rows_of_ids(dice),),
+    ),
+    "generation-pad": Variant(
+        "Write `pad_left(prompts, pad)` for lists of ids: two tensors, the ids padded "
+        "on the left to the same length, and the attention mask. The length is the "
+        "smallest multiple of MULTIPLE that the longest prompt fits into.",
+        "import torch\n\n"
+        "def pad_left(prompts, pad):\n"
+        "    longest = -(-max(map(len, prompts)) // MULTIPLE) * MULTIPLE\n"
+        "    ids = [[pad] * (longest - len(p)) + list(p) for p in prompts]\n"
+        "    mask = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]\n"
+        "    return torch.tensor(ids), torch.tensor(mask)",
+        {"MULTIPLE": 1},
+        {"MULTIPLE": (4, 5, 8)},
+        lambda dice, _: (rows_of_ids(dice), 0),
+    ),
+    "counting-bigram": Variant(
+        "Write `followers(words, word)`: a dictionary with the probability of each "
+        "word that stands GAP places after `word` in the list `words`. (The very next "
+        "word stands 1 place after it.)",
+        "from collections import Counter\n\n"
+        "def followers(words, word):\n"
+        "    counts = Counter(b for a, b in zip(words, words[GAP:]) if a == word)\n"
+        "    return {b: n / counts.total() for b, n in counts.items()}",
+        {"GAP": 1},
+        {"GAP": (2, 3, 4)},
+        lambda dice, _: ([dice.choice("abc") for _ in range(20)], dice.choice("abc")),
+    ),
+    "counting-perplexity": Variant(
+        "Write `perplexity_of(probabilities)` for the list of probabilities that a "
+        "model gave to the tokens that came. The first FIRST tokens had too little "
+        "context, and do not count. It has to work for long texts.",
+        "import math\n\n"
+        "def perplexity_of(probabilities):\n"
+        "    counted = probabilities[FIRST:]\n"
+        "    return math.exp(-sum(map(math.log, counted)) / len(counted))",
+        {"FIRST": 0},
+        {"FIRST": (1, 2, 3, 4)},
+        lambda dice, _: (
+            [dice.uniform(0.001, 1) for _ in range(dice.choice((8, 2000)))],
+        ),
+    ),
+    "counting-bits": Variant(
+        "Write `bits_per_character(loss, tokens, characters)`: a model has a mean "
+        "`loss` in nats per token on a text of that many tokens and characters. "
+        "Despite its name, let it return digits of base BASE per PER characters. (Bits "
+        "are digits of base 2.)",
+        "import math\n\n"
+        "def bits_per_character(loss, tokens, characters):\n"
+        "    return PER * loss * tokens / math.log(BASE) / characters",
+        {"BASE": 2, "PER": 1},
+        {"BASE": (3, 5, 10, 16), "PER": (10, 100, 1000)},
+        lambda dice, _: (
+            dice.uniform(1, 5),
+            dice.randint(10, 99),
+            dice.randint(100, 900),
+        ),
+    ),
+    "loss-count": Variant(
+        "Write `n_terms(labels)`: over how many tokens the loss is averaged, for "
+        "labels (B, T) that have not been shifted. Here a label of IGNORED does not "
+        "count, and every other label does; and row t of the logits predicts token "
+        "t + AHEAD.",
+        "def n_terms(labels):\n    return int((labels[:, AHEAD:] != IGNORED).sum())",
+        {"AHEAD": 1, "IGNORED": -100},
+        {"AHEAD": (2, 3, 4), "IGNORED": (-1, -2, -7, -9)},
+        lambda dice, values: (labels_with(dice, values["IGNORED"]),),
+    ),
+    "loss-labels": Variant(
+        "A batch was padded on the right with `<|endoftext|>`. Write "
+        "`padded_labels(input_ids, lengths)`: the labels, where row $i$ holds "
+        "`lengths[i]` tokens of text, its end included. A label of IGNORED does not "
+        "count. The first FIRST tokens of each row are a prompt; they do not count "
+        "either.",
+        "import torch\n\n"
+        "def padded_labels(input_ids, lengths):\n"
+        "    places = torch.arange(input_ids.shape[1])\n"
+        "    is_text = (places < lengths[:, None]) & (places >= FIRST)\n"
+        "    return torch.where(is_text, input_ids, IGNORED)",
+        {"FIRST": 0, "IGNORED": -100},
+        {"FIRST": (1, 2, 3), "IGNORED": (-1, -2, -7, -9)},
+        lambda dice, _: padded(dice),
+    ),
+    "greedy-circle": Variant(
+        "Write `circle(ids)`: the length of the shortest block with which the list "
+        "ends at least TIMES times in a row. Return 0 if there is none.",
+        "def circle(ids):\n"
+        "    for n in range(1, len(ids) // TIMES + 1):\n"
+        "        if ids[-n * TIMES :] == ids[-n:] * TIMES:\n"
+        "            return n\n"
+        "    return 0",
+        {"TIMES": 2},
+        {"TIMES": (3, 4)},
+        lambda dice, _: (repeating(dice),),
+    ),
+    "sampling-topp": Variant(
+        "Write `top_p(probabilities, p)` for one row: the probabilities after the "
+        "filter, adding up to 1 again. The token that crosses p is kept, and the LEAST "
+        "most probable tokens are kept however small p is.",
+        "import torch\n\n"
+        "def top_p(probabilities, p):\n"
+        "    values, order = probabilities.sort(descending=True)\n"
+        "    before = values.cumsum(0) - values\n"
+        "    keep = (before < p) | (torch.arange(len(values)) < LEAST)\n"
+        "    kept = torch.zeros_like(probabilities)\n"
+        "    kept[order] = torch.where(keep, values, 0.0)\n"
+        "    return kept / kept.sum()",
+        {"LEAST": 1},
+        {"LEAST": (2, 3, 4)},
+        lambda dice, _: (distribution(dice, 6), dice.choice((0.05, 0.3, 0.9))),
+    ),
+    "sampling-ban": Variant(
+        "Write a filter like those of the package: a function `no_doubles` of "
+        "`(logits, input_ids)` that forbids the tokens which stand at the last LAST "
+        "places of each row.",
+        "def no_doubles(logits, input_ids):\n"
+        '    return logits.scatter(1, input_ids[:, -LAST:], float("-inf"))',
+        {"LAST": 1},
+        {"LAST": (2, 3, 4)},
+        lambda dice, _: (floats(dice, 2, 9), ids(dice, 9, 2, 6)),
+    ),
+    "attention-mask": Variant(
+        "Write the causal mask with a window, without `causal_mask`: a (T, S) tensor "
+        "of booleans, True where looking is allowed. The T queries are the *last* T of "
+        "the S tokens. A token may look at itself and at the WINDOW - 1 tokens before "
+        "it, no further.",
+        "import torch\n\n"
+        "def my_mask(T, S):\n"
+        "    back = torch.arange(S - T, S)[:, None] - torch.arange(S)\n"
+        "    return (back >= 0) & (back < WINDOW)",
+        {"WINDOW": 10**6},
+        {"WINDOW": (2, 3, 4)},
+        lambda dice, _: (n := dice.randint(3, 7), n + dice.randint(0, 3)),
+    ),
+    "attention-formula": Variant(
+        "Write `my_attention(q, k, v)` for tensors of shape (B, H, T, D), causal, from "
+        "the formula, but with scores divided by SCALE times the square root of D. Do "
+        "not call the fused kernel.",
+        "import torch\n\n"
+        "def my_attention(q, k, v):\n"
+        "    scores = q @ k.transpose(-2, -1) / (SCALE * q.size(-1) ** 0.5)\n"
+        "    T, S = scores.shape[-2:]\n"
+        "    future = torch.ones(T, S, dtype=torch.bool).triu(S - T + 1)\n"
+        '    return scores.masked_fill(future, float("-inf")).softmax(dim=-1) @ v',
+        {"SCALE": 1.0},
+        {"SCALE": (0.5, 2.0, 3.0)},
+        lambda dice, _: tuple(floats(dice, 2, 2, 4, 3) for _ in range(3)),
+    ),
+    "architecture-count": Variant(
+        "Write the number of parameters of a GPT-2 whose MLP is FACTOR times as wide "
+        "as the stream (GPT-2's is 4 times as wide), as a formula of `vocab_size` V, "
+        "`n_positions` P, `n_embd` C and `n_layer` L. Do not build a model.",
+        "def count_parameters(V, P, C, L):\n"
+        "    attention = 4 * C * C + 4 * C\n"
+        "    mlp = 2 * FACTOR * C * C + FACTOR * C + C\n"
+        "    block = attention + mlp + 4 * C\n"
+        "    return V * C + P * C + L * block + 2 * C",
+        {"FACTOR": 4},
+        {"FACTOR": (2, 3, 5, 6, 8)},
+        lambda dice, _: tuple(whole(dice, 2, 200, 4)),
+    ),
+    "cache-size": Variant(
+        "Write `cache_bytes(n_layer, n_embd, tokens, batch, bytes_per_number)` for a "
+        "model in which every GROUP query heads share one head of keys and one of "
+        "values.",
+        "def cache_bytes(n_layer, n_embd, tokens, batch, bytes_per_number):\n"
+        "    numbers = 2 * n_layer * n_embd * tokens * batch\n"
+        "    return numbers * bytes_per_number // GROUP",
+        {"GROUP": 1},
+        {"GROUP": (2, 3, 4, 6)},
+        lambda dice, _: (*whole(dice, 2, 9, 1), 48, *whole(dice, 2, 99, 2), 2),
+    ),
+    "pretraining-schedule": Variant(
+        "Write `rate(step, peak, warmup, total)`: it rises in a straight line and "
+        "reaches `peak` at step `warmup - 1` (steps count from 0), then falls along "
+        "half a cosine to FLOOR times `peak` at step `total - 1`.",
+        "import math\n\n"
+        "def rate(step, peak, warmup, total):\n"
+        "    if step < warmup:\n"
+        "        return peak * (step + 1) / warmup\n"
+        "    done = (step - warmup) / (total - 1 - warmup)\n"
+        "    cosine = 0.5 * (1 + math.cos(math.pi * done))\n"
+        "    return peak * (FLOOR + (1 - FLOOR) * cosine)",
+        {"FLOOR": 0},
+        {"FLOOR": (0.05, 0.1, 0.2, 0.25)},
+        lambda dice, _: (dice.randint(0, 49), dice.uniform(0.001, 1), 7, 50),
+    ),
+    "pretraining-rows": Variant(
+        "Write `inputs_and_targets(stream, n_rows, length)`: the first batch as two "
+        "tensors of shape (n_rows, length). The model predicts the token AHEAD places "
+        "after the one that it read last. The inputs are the first `n_rows * length` "
+        "tokens of the stream.",
+        "def inputs_and_targets(stream, n_rows, length):\n"
+        "    n = n_rows * length\n"
+        "    targets = stream[AHEAD : n + AHEAD]\n"
+        "    return stream[:n].view(n_rows, length), targets.view(n_rows, length)",
+        {"AHEAD": 1},
+        {"AHEAD": (2, 3, 4)},
+        lambda dice, _: (ids(dice, 99, 40), dice.randint(2, 5), dice.randint(3, 6)),
+    ),
+    "jokes-steps": Variant(
+        "Write `steps(n, batch_size, epochs, drop_last)`: how many times the loop "
+        "calls `optimizer.step()` for `n` jokes, if it does so after every BATCHES "
+        "batches, and once more at the end of an epoch for batches that are left over. "
+        "A `DataLoader` gives a last, smaller batch, unless `drop_last` is true.",
+        "def steps(n, batch_size, epochs, drop_last):\n"
+        "    batches = n // batch_size if drop_last else -(-n // batch_size)\n"
+        "    return epochs * -(-batches // BATCHES)",
+        {"BATCHES": 1},
+        {"BATCHES": (2, 3, 4)},
+        lambda dice, _: (
+            dice.randint(50, 400),
+            dice.randint(3, 9),
+            dice.randint(1, 4),
+            dice.random() < 0.5,
+        ),
+    ),
+    "batches-padding": Variant(
+        "Write `padding_fraction(lengths)`: the fraction of the positions of one "
+        "padded batch that hold no token, for texts of these lengths. All rows get the "
+        "same length: the smallest multiple of MULTIPLE that the longest text fits "
+        "into.",
+        "def padding_fraction(lengths):\n"
+        "    length = -(-max(lengths) // MULTIPLE) * MULTIPLE\n"
+        "    return 1 - sum(lengths) / (length * len(lengths))",
+        {"MULTIPLE": 1},
+        {"MULTIPLE": (8, 16, 64)},
+        lambda dice, _: (whole(dice, 3, 50, 6),),
+    ),
+    "batches-mask": Variant(
+        "Write `mask(document_ids)`: from the numbers of the texts, (B, T), the tensor "
+        "(B, 1, T, T) of booleans that is True where a token (row) may look at another "
+        "(column): one of its own text, at its own position or up to WINDOW - 1 "
+        "positions before. Padding has the number -1, and counts as one more text. No "
+        "loop is needed.",
+        "import torch\n\n"
+        "def mask(document_ids):\n"
+        "    T = document_ids.size(1)\n"
+        "    same = document_ids[:, None, :, None] == document_ids[:, None, None, :]\n"
+        "    places = torch.arange(T)\n"
+        "    back = places[:, None] - places\n"
+        "    return same & (back >= 0) & (back < WINDOW)",
+        {"WINDOW": 10**6},
+        {"WINDOW": (2, 3)},
+        lambda dice, _: (torch.tensor([documents(dice, 12) for _ in range(2)]),),
+    ),
+    "batches-positions": Variant(
+        "Write `positions(document_ids)` for one row, a list such as `[5, 5, 5, 2, 2, "
+        "-1]`: the position of each token within its own text, where the first token "
+        "of a text has position START, and PADDING for padding (-1). Two texts side by "
+        "side always have different numbers.",
+        "def positions(document_ids):\n"
+        "    result = []\n"
+        "    for i, document in enumerate(document_ids):\n"
+        "        if document == -1:\n"
+        "            result.append(PADDING)\n"
+        "        elif i > 0 and document == document_ids[i - 1]:\n"
+        "            result.append(result[-1] + 1)\n"
+        "        else:\n"
+        "            result.append(START)\n"
+        "    return result",
+        {"START": 0, "PADDING": 0},
+        {"START": (1, 2, 10), "PADDING": (0, 3, 7)},
+        lambda dice, _: (documents(dice, 12),),
+    ),
+    "training-clip": Variant(
+        "Write `clip(gradients, limit)` for a list of tensors, the gradients of all "
+        "parameters: new tensors whose norm, *all of them together*, is at most "
+        "`limit`. The norm is the one of order ORDER: the sum of |g| to the power of "
+        "ORDER over all numbers g, then the root of order ORDER. Gradients below the "
+        "limit stay as they are.",
+        "def clip(gradients, limit):\n"
+        "    norm = sum(g.abs().pow(ORDER).sum() for g in gradients) ** (1 / ORDER)\n"
+        "    factor = min(1.0, limit / norm.item()) if norm > 0 else 1.0\n"
+        "    return [factor * g for g in gradients]",
+        {"ORDER": 2},
+        {"ORDER": (1, 3, 4)},
+        lambda dice, _: (
+            [floats(dice, 3, 4), floats(dice, 5)],
+            dice.choice((0.5, 1.0, 100.0)),
+        ),
+    ),
+    "family-span": Variant(
+        "Write `best_span(start, end, longest)` for the scores (T,) of one text: the "
+        "pair (i, j) with the largest `start[i] + end[j]` among all spans of at least "
+        "SHORTEST and at most `longest` tokens. (i = j is a span of one token.)",
+        "import torch\n\n"
+        "def best_span(start, end, longest):\n"
+        "    table = start[:, None] + end\n"
+        "    allowed = torch.ones_like(table).triu(SHORTEST - 1).tril(longest - 1)\n"
+        '    best = table.masked_fill(allowed == 0, float("-inf")).argmax().item()\n'
+        "    return divmod(best, len(end))",
+        {"SHORTEST": 1},
+        {"SHORTEST": (2, 3)},
+        lambda dice, _: (floats(dice, 9), floats(dice, 9), dice.randint(3, 5)),
+    ),
+    "sentiment-cut": Variant(
+        "Write `cut(ids, n)`: a list of at most n ids that keeps the beginning and the "
+        "end. Of n ids, the end gets n / PARTS, rounded down, and the beginning the "
+        "rest. n is at least PARTS. A list of at most n ids stays as it is.",
+        "def cut(ids, n):\n"
+        "    tail = n // PARTS\n"
+        "    return ids if len(ids) <= n else ids[: n - tail] + ids[-tail:]",
+        {"PARTS": 2},
+        {"PARTS": (3, 4, 5)},
+        lambda dice, _: (
+            whole(dice, 0, 99, dice.choice((6, 20, 20))),
+            dice.randint(6, 12),
+        ),
+    ),
+    "sentiment-replication": Variant(
+        "Write `replicated(losses)` for one review: `losses` is a tensor (T,) with the "
+        "loss at each of its T positions. Return their weighted mean, where position t "
+        "of T (the first is 1) has the weight t / T to the power of POWER.",
+        "import torch\n\n"
+        "def replicated(losses):\n"
+        "    T = len(losses)\n"
+        "    weights = (torch.arange(1, T + 1) / T) ** POWER\n"
+        "    return (weights * losses).sum() / weights.sum()",
+        {"POWER": 1},
+        {"POWER": (2, 3, 0.5)},
+        lambda dice, _: (floats(dice, dice.randint(3, 9)).exp(),),
+    ),
+    "evaluating-a-classifier-interval": Variant(
+        "With k correct predictions of n and z = QUANTILE, the interval has the centre "
+        "(k + z²/2) / (n + z²) and the half-width z / (n + z²) · √(k (n − k) / n + "
+        "z²/4). Write `interval(k, n)`: its two ends, without `wilson_interval`.",
+        "import math\n\n"
+        "def interval(k, n):\n"
+        "    z = QUANTILE\n"
+        "    centre = (k + z**2 / 2) / (n + z**2)\n"
+        "    half_width = z / (n + z**2) * math.sqrt(k * (n - k) / n + z**2 / 4)\n"
+        "    return centre - half_width, centre + half_width",
+        {"QUANTILE": 1.96},
+        {"QUANTILE": (1.282, 1.645, 2.326, 2.576)},
+        lambda dice, _: (dice.randint(0, 50), 50),
+    ),
+    "clinic-death": Variant(
+        "Write `died_at(log)`: the number of the first step (counted from 1) with "
+        "which PATIENCE losses in a row begin that are not finite, and `None` if there "
+        "is no such step. Infinity counts, too.",
+        "import math\n\n"
+        "def died_at(log):\n"
+        "    dead = [not math.isfinite(loss) for loss in log]\n"
+        "    for i in range(len(log) - PATIENCE + 1):\n"
+        "        if all(dead[i : i + PATIENCE]):\n"
+        "            return i + 1\n"
+        "    return None",
+        {"PATIENCE": 1},
+        {"PATIENCE": (2, 3)},
+        lambda dice, _: (loss_log(dice),),
+    ),
+    "clinic-collator": Variant(
+        "This collator pads on the wrong side, and hides the wrong labels. Repair it: "
+        "it pads on the SIDE with `end`, and a label of IGNORED stands where there is "
+        "padding, and nowhere else. A row is a list of ids that ends with `end`. A row "
+        "in which two texts were packed holds another `end` in its middle.",
+        "import torch\n\n"
+        "def collate(rows, end):\n"
+        "    T = max(map(len, rows))\n"
+        "    ids, labels = [], []\n"
+        "    for row in rows:\n"
+        "        n = T - len(row)\n"
+        '        left = n if SIDE == "left" else 0\n'
+        "        ids.append([end] * left + row + [end] * (n - left))\n"
+        "        labels.append([IGNORED] * left + row + [IGNORED] * (n - left))\n"
+        "    return torch.tensor(ids), torch.tensor(labels)",
+        {"SIDE": "right", "IGNORED": -100, "BUG": ""},
+        {
+            "SIDE": ("left",),
+            "IGNORED": (-1, -2, -7),
+            "BUG": (
+                "input_ids.masked_fill(input_ids == end, -100)",
+                "input_ids.clone()",
+                "torch.where(input_ids.cumsum(1) > 0, input_ids, -100)",
+            ),
+        },
+        lambda dice, _: text_rows(dice),
+        stub="import torch\n\n"
+        "def collate(rows, end):\n"
+        "    T = max(map(len, rows))\n"
+        "    ids = [row + [end] * (T - len(row)) for row in rows]\n"
+        "    input_ids = torch.tensor(ids)\n"
+        "    labels = BUG  # repair this\n"
+        "    return input_ids, labels",
+    ),
+    "paper-calibrate": Variant(
+        "Write `calibrated(scores, prior)`: for each text the index of the chosen "
+        "class. `scores` is a tensor (texts, classes) of log-probabilities, `prior` "
+        "(classes) the same without a text. The prior counts WEIGHT times.",
+        "def calibrated(scores, prior):\n"
+        "    return (scores - WEIGHT * prior).argmax(dim=-1)",
+        {"WEIGHT": 1},
+        {"WEIGHT": (0.25, 0.5, 2.5, 4)},
+        lambda dice, _: (floats(dice, 12, 3), 2 * floats(dice, 3)),
+    ),
+    "paper-prompt": Variant(
+        "Write `translation_prompt(pairs, sentence)`: a form like the paper's. One "
+        "line for each example pair, `english SIGN french`, and a last line for the "
+        "new sentence that ends in `SIGN`. No space at the end: in GPT-2's tokens the "
+        "space belongs to the word after it.",
+        "def translation_prompt(pairs, sentence):\n"
+        "    sign = SIGN\n"
+        '    lines = [f"{english} {sign} {french}" for english, french in pairs]\n'
+        '    return "\\n".join([*lines, f"{sentence} {sign}"])',
+        {"SIGN": "="},
+        {"SIGN": ("->", "=>", "::", "means", "in French:")},
+        lambda dice, _: (
+            [(dice.choice("abc"), dice.choice("xyz")) for _ in range(3)],
+            dice.choice(("a b", "good morning")),
+        ),
+    ),
+    "today-rotary": Variant(
+        "Write `my_rotate(x, positions)` for x of shape (B, H, T, D) and positions of "
+        "shape (T,), with the base BASE and the pairs as on the page: number i with "
+        "number i + D / 2.",
+        "import torch\n\n"
+        "def my_rotate(x, positions):\n"
+        "    half = x.size(-1) // 2\n"
+        "    speed = float(BASE) ** -(torch.arange(half) / half)\n"
+        "    angle = positions[:, None] * speed\n"
+        "    a, b = x[..., :half], x[..., half:]\n"
+        "    cos, sin = angle.cos(), angle.sin()\n"
+        "    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)",
+        {"BASE": 10_000},
+        {"BASE": (100, 1_000, 500_000)},
+        lambda dice, _: (floats(dice, 1, 2, 5, 6), ids(dice, 50, 5)),
+    ),
+    "today-swiglu": Variant(
+        "Write `my_hidden(C, multiple_of)`: the hidden size of a SwiGLU that has as "
+        "many parameters as an MLP that is WIDTH times as wide as the stream: two "
+        "thirds of WIDTH times C, rounded down to a whole number and then *up* to a "
+        "multiple that suits the hardware.",
+        "def my_hidden(C, multiple_of):\n"
+        "    return -(-(2 * WIDTH * C // 3) // multiple_of) * multiple_of",
+        {"WIDTH": 4},
+        {"WIDTH": (2, 3, 5, 6)},
+        lambda dice, _: (dice.randint(50, 900), dice.choice((8, 64, 256))),
+    ),
+}

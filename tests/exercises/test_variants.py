@@ -1,0 +1,135 @@
+"""Private variants of exercises: their own solution is right, the published is not."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from chapter import all_exercises
+
+from gpt2course.course.exercises import check, require
+from gpt2course.course.variants import (
+    VARIANTS,
+    course_code,
+    defined,
+    same,
+    secret_values,
+)
+
+COURSES = [course_code(seed) for seed in ("spring", "autumn", "fünf")]
+
+
+def solution(name: str, values):
+    return defined(VARIANTS[name].answer(values), VARIANTS[name].function)
+
+
+def test_variants_belong_to_exercises() -> None:
+    assert set(VARIANTS) <= set(all_exercises())
+    for variant in VARIANTS.values():
+        assert variant.published.keys() == variant.draws.keys()
+        for word, choices in variant.draws.items():
+            assert word in variant.text + variant.stub
+            assert len(set(choices)) == len(choices) > 0
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_with_the_published_values_it_is_the_exercise_of_the_page(name) -> None:
+    answer = solution(name, VARIANTS[name].published)
+    require(name, answer)
+    require(name, answer, inputs=secret_values("spring"))
+
+
+@pytest.mark.parametrize("course", COURSES)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_published_solution_does_not_answer_a_variant(name, course, capsys) -> None:
+    variant = VARIANTS[name]
+    values = variant.values(name, course)
+    own, page = solution(name, values), solution(name, variant.published)
+    assert check(name, own, course)
+    for seed in range(5):  # whatever inputs the hidden tests draw
+        inputs = secret_values(str(seed))
+        require(name, own, course, inputs)
+        with pytest.raises(AssertionError, match="the exercise of the page"):
+            require(name, page, course, inputs)
+    assert not check(name, page, course)
+    assert "this answers the exercise of the page" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_texts_are_filled_in(name) -> None:
+    variant = VARIANTS[name]
+    values = variant.values(name, COURSES[0])
+    words = rf"\b({'|'.join(variant.draws)})\b"
+    for text in (
+        variant.question(values),
+        variant.answer(values),
+        variant.start(values),
+    ):
+        assert not re.search(words, text)
+    compile(variant.start(values), name, "exec")
+    assert variant.function in variant.question(values) + variant.start(values)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_what_students_find_is_not_right(name) -> None:
+    variant = VARIANTS[name]
+    values = variant.values(name, COURSES[0])
+    with pytest.raises(AssertionError):
+        require(name, defined(variant.start(values), variant.function), COURSES[0])
+
+
+def test_courses_differ_and_stay() -> None:
+    drawn = [
+        {name: variant.values(name, course) for name, variant in VARIANTS.items()}
+        for course in (*COURSES, COURSES[0])
+    ]
+    assert drawn[0] == drawn[3]
+    assert sum(drawn[0][name] != drawn[1][name] for name in VARIANTS) > 10
+
+
+def test_the_code_of_a_course_does_not_tell_its_hidden_inputs() -> None:
+    assert course_code("spring") not in secret_values("spring")
+    assert secret_values(course_code("spring")) != secret_values("spring")
+
+
+def test_hidden_inputs_see_an_answer_that_knows_only_the_shown_ones() -> None:
+    """An answer that looks the expected values up is right only where it looked."""
+    variant, course = VARIANTS["cache-size"], COURSES[0]
+    right = solution("cache-size", variant.values("cache-size", course))
+    seen = {}
+
+    def spy(*arguments):
+        seen[arguments] = right(*arguments)
+        return seen[arguments]
+
+    require("cache-size", spy, course)
+    require("cache-size", lambda *arguments: seen.get(arguments, 0), course)
+    with pytest.raises(AssertionError, match="it should be"):
+        require(
+            "cache-size",
+            lambda *arguments: seen.get(arguments, 0),
+            course,
+            secret_values("spring"),
+        )
+
+
+def test_an_unknown_variant_suggests_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"unknown variant 'loss-cout'.*'loss-count'"):
+        check("loss-cout", None, COURSES[0])
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "equal"),
+    [
+        (1, 1.0, True),
+        (float("nan"), float("nan"), True),
+        ([1, (2, 3)], (1, [2, 3]), True),
+        ({1: 0.5}, {1: 0.5 + 1e-12}, True),
+        ({1: 0.5}, {2: 0.5}, False),
+        ("a", "b", False),
+        ("1", 1, False),
+        (None, 0, False),
+    ],
+)
+def test_same(a, b, equal) -> None:
+    assert same(a, b) is equal
