@@ -5,7 +5,7 @@ READY := .venv/.ready
 SITE := _build/html
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help book page test notebooks record serve lint format clean
+.PHONY: help book page test notebooks record links serve lint format clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -42,9 +42,14 @@ record: $(READY)  ## write the reference outputs that the tests compare with
 serve: book  ## show the site on http://localhost:8000
 	$(BIN)/python -m http.server --directory $(SITE) --bind 127.0.0.1 8000
 
-lint: $(READY)  ## check style and format
+links: book  ## ask every other site that the book links to (needs the internet)
+	$(BIN)/jupyter-book build . --builder linkcheck
+
+lint: $(READY)  ## check style, format and workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet .github
 
 format: $(READY)  ## mend style and format
 	$(BIN)/ruff check --fix .

@@ -1,7 +1,8 @@
 """What the pages of the course need.
 
 notebook.py holds glue, show and table; plots.py and widgets.py draw; interpret.py looks
-inside a model; exercises/ holds the checks, measurements/ the committed figures.
+inside a model; exercises/ holds the checks, measurements/ the committed figures, of
+which recorded.py shows those of the real GPT-2.
 """
 
 import lazy_loader
@@ -26,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             *("attention_map", "axes", "bars", "confusion", "grouped_bars"),
             *("lines", "next_tokens", "panels"),
         ],
+        "recorded": ["real_next_tokens", "real_samples"],
         "widgets": ["explore", "live_loss", "probability_bars", "static", "surprise"],
     },
 )
