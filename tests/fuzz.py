@@ -309,14 +309,17 @@ def main() -> int:
         from fuzz_kinds import KINDS
 
         number = options.only or 0
-        while time.monotonic() < end and number != options.cases:
-            rng = random.Random(f"{options.seed} {number}")
-            kind = rng.choice([k for k in KINDS for _ in range(KINDS[k].weight)])
-            if not options.kind or kind in options.kind:
-                _try(number, kind, rng, root, material, options, report)
-            if options.only is not None:
-                break
-            number += 1
+        try:
+            while time.monotonic() < end and number != options.cases:
+                rng = random.Random(f"{options.seed} {number}")
+                kind = rng.choice([k for k in KINDS for _ in range(KINDS[k].weight)])
+                if not options.kind or kind in options.kind:
+                    _try(number, kind, rng, root, material, options, report)
+                if options.only is not None:
+                    break
+                number += 1
+        except KeyboardInterrupt:
+            print("stopped")
     print(report)
     for kind, found in sorted(report.found.items()):
         for line in found:

@@ -118,12 +118,8 @@ class RunFolder:
                 "choose an empty folder"
             )
         if other and (self.fixed_length or set(other) - set(LENGTH)):
-            longer = set(other) & set(LENGTH) and self.fixed_length
-            other = ["checkpoint" if name == "weights" else name for name in other]
-            raise ValueError(
-                f"{self.path} belongs to a run with another {', '.join(other)}; use "
-                f"that, or an empty folder{f' ({longer})' if longer else ''}"
-            )
+            longer = self.fixed_length if set(other) & set(LENGTH) else ""
+            raise _another_run(self.path, other, longer)
 
     def _finished(self, stored: dict) -> dict | None:
         """The results, if the model is still the one that the run wrote."""
@@ -143,6 +139,30 @@ class RunFolder:
                 "saved state is left to make it from; choose an empty folder"
             )
         return None
+
+
+def check_same_run(path: Path, found: dict, settings: dict) -> None:
+    """Refuse to go on with what other settings have made.
+
+    Args:
+        path: what belongs to the run, for the message.
+        found: the settings of the run, as it has stored them.
+        settings: of the run that is to be resumed.
+
+    Raises:
+        ValueError: a setting differs; the message names all that do.
+    """
+    other = sorted(name for name in settings if settings[name] != found.get(name))
+    if other:
+        raise _another_run(path, other)
+
+
+def _another_run(path: Path, other: list[str], why: str = "") -> ValueError:
+    names = ["checkpoint" if name == "weights" else name for name in other]
+    return ValueError(
+        f"{path} belongs to a run with another {', '.join(names)}; use that, or an "
+        f"empty folder{f' ({why})' if why else ''}"
+    )
 
 
 def read_json_object(path: Path) -> dict | None:
