@@ -84,7 +84,7 @@ def code_with_tag(text: str, tag: str) -> list[str]:
     """The code cells of a piece of a chapter that have a tag."""
     return re.findall(
         rf"^`{{3,}}\{{code-cell\}}[^\n]*\n:tags: \[[^\]]*\b{tag}\b[^\]]*\]\n"
-        r"(.*?)^`{3,}$",
+        r"(?::[^\n]*\n)*(.*?)^`{3,}$",
         text,
         re.M | re.S,
     )

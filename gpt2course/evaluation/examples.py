@@ -16,6 +16,7 @@ from pathlib import Path
 from gpt2course.data import embedded_reviews, plain_text
 from gpt2course.evaluation.hub_data import hub_examples
 from gpt2course.evaluation.scoring import STOP_WORDS
+from gpt2course.files import sha256
 from gpt2course.settings import data_source
 
 MOST = 500  # examples of an embedded set
@@ -133,8 +134,10 @@ def _texts(value: list) -> bool:
 
 @lru_cache
 def _held_out() -> tuple[str, ...]:
-    """The validation reviews, which the mini has not read."""
-    return tuple(plain_text(text) for text, _ in embedded_reviews()["validation"])
+    """The validation reviews, which the mini has not read, in the order of their
+    digests: in the file, all negative ones come first."""
+    texts = [plain_text(text) for text, _ in embedded_reviews()["validation"]]
+    return tuple(sorted(texts, key=lambda text: sha256(text.encode())))
 
 
 @lru_cache

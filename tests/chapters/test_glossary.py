@@ -22,7 +22,7 @@ ENFORCED = (
     *("basics", "gpt2", "tokens", "generation"),
     *("counting", "loss", "greedy", "sampling", "attention", "architecture", "cache"),
     *("pretraining", "jokes", "batches", "training", "family"),
-    *("sentiment", "evaluating-a-classifier", "clinic", "paper", "today"),
+    *("sentiment", "evaluating-a-classifier", "clinic", "paper", "evaluating", "today"),
 )
 
 PAGES, TERMS = book()
