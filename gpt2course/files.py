@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 
 @contextmanager
@@ -78,6 +78,43 @@ def sha256_of_file(path: str | os.PathLike) -> str:
     """Hexadecimal digest of a file, read in pieces."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def refuse_reserved_name(
+    path: str | os.PathLike, *, windows: bool | None = None
+) -> None:
+    """Refuse a file or folder that Windows would take for a device or rename silently.
+
+    Args:
+        path: of what is to be written.
+        windows: whether this is Windows; found out by default.
+
+    Raises:
+        ValueError: on Windows, a part such as CON or NUL.txt, or one that ends with a
+            dot or a space, or has a character that names cannot have.
+
+    Source: learn.microsoft.com/windows/win32/fileio/naming-a-file.
+    """
+    if not (os.name == "nt" if windows is None else windows):
+        return
+    path = PureWindowsPath(path)
+    for part in path.parts[1:] if path.anchor else path.parts:
+        if part in (".", ".."):
+            continue
+        if PureWindowsPath(part).is_reserved():
+            raise ValueError(
+                f"{part!r} is the name of a device on Windows; use another"
+            )
+        if part[-1] in ". ":
+            raise ValueError(
+                f"{part!r} ends with a {'dot' if part[-1] == '.' else 'space'}, which "
+                "Windows leaves out of names; use another"
+            )
+        if wrong := sorted(set(part) & set('<>:"|?*')):
+            raise ValueError(
+                f"{part!r} has a {wrong[0]}, which names cannot have on Windows; use "
+                "another"
+            )
 
 
 BYTE_ORDER_MARKS = (

@@ -7,6 +7,7 @@ wrappers leave in names. convert.py and reconciliation.py build on it.
 from __future__ import annotations
 
 import json
+import math
 import re
 import stat
 import tempfile
@@ -234,6 +235,9 @@ def tokenizer_copy(folder: Path) -> Iterator[Path]:
                     for key, value in entries.items()
                     if not key.endswith("_file") and key not in _NOT_KEPT
                 }
+                length = kept.pop("model_max_length", None)
+                if type(length) in (int, float) and 1 <= length < math.inf:
+                    kept["model_max_length"] = int(length)
                 content = json.dumps(kept).encode()
             (Path(temporary) / name).write_bytes(content)
         yield Path(temporary)

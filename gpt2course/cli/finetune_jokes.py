@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from gpt2course.cli.options import command_line
+from gpt2course.cli.options import command_line, different_options
 from gpt2course.cli.text import print_json
-from gpt2course.settings import folder_argument
+from gpt2course.settings import checkpoint_name, data_source, folder_argument
 from gpt2course.training import FinetuneConfig
 
 EXAMPLE = "gpt2course finetune-jokes --output my-jokes --max-steps 100"
@@ -41,6 +41,13 @@ def run(
     """
     from gpt2course.training import finetune_on_jokes, is_main_process
 
+    # the environment may have chosen them, and the card has to say so
+    checkpoint, data = checkpoint_name(checkpoint), data_source(data)
+    options = different_options(settings, FinetuneConfig())
+    if drop_crude:
+        options["drop_crude"] = True
+    if row_length is not None:
+        options["row_length"] = row_length
     result = finetune_on_jokes(
         settings,
         output,
@@ -48,6 +55,13 @@ def run(
         data=data,
         drop_crude=drop_crude,
         row_length=row_length,
+        command=command_line(
+            "finetune-jokes",
+            output="FOLDER",
+            checkpoint=checkpoint,
+            data=data,
+            **options,
+        ),
         progress=not json,
     )
     if not is_main_process():  # under torchrun each process runs this; one prints

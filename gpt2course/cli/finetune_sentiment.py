@@ -33,6 +33,7 @@ def run(
     """
     from gpt2course.data import load_reviews
     from gpt2course.sentiment import finetune_sentiment, write_classifier_card
+    from gpt2course.training import hardware
 
     # the environment may have chosen them, and the card has to say so
     settings = replace(settings, checkpoint=checkpoint_name(settings.checkpoint))
@@ -40,14 +41,15 @@ def run(
     reviews = load_reviews(data)
     results = finetune_sentiment(reviews, settings, output)
     options = different_options(settings, SentimentConfig())
-    write_classifier_card(
-        output,
-        train_reviews=len(reviews["train"]),
-        command=command_line(
-            "finetune-sentiment", output="FOLDER", data=data, **options
-        ),
-        hardware=_hardware(),
-    )
+    if not (output / "README.md").exists():  # of a finished run it says how it went
+        write_classifier_card(
+            output,
+            train_reviews=len(reviews["train"]),
+            command=command_line(
+                "finetune-sentiment", output="FOLDER", data=data, **options
+            ),
+            hardware=hardware("auto", 1),
+        )
     if json:
         print_json(folder=str(output), **results)
         return 0
@@ -57,12 +59,3 @@ def run(
     folder = folder_argument(output)
     print(f"Try: {command_line('classify', 'I hate this movie!', model=folder)}")
     return 0
-
-
-def _hardware() -> str:
-    import torch
-
-    device = f"cpu, {torch.get_num_threads()} threads"
-    if torch.cuda.is_available():
-        device = torch.cuda.get_device_name()
-    return f"{device}, torch {torch.__version__}"

@@ -238,7 +238,9 @@ class Parser(ArgumentParser):
             self.error(f"{key} is {value!r}; it must be {_kind(hint)}")
         if hint == list[str] and isinstance(value, str):
             value = [value]
-        return value.expanduser() if isinstance(value, Path) else value
+        # ~ alone: a shell knows other users, and a folder may be called ~odd
+        at_home = isinstance(value, Path) and value.parts[:1] == ("~",)
+        return value.expanduser() if at_home else value
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise what says in one line what is wrong and what to do."""

@@ -183,8 +183,9 @@ def _sorted_out(
     report = TableReport(len(kept), dropped, "jokes")
     held_out = set(sorted(kept)[: min(HELD_OUT, len(kept) // 10)])
     if not held_out:
+        said = " ".join(str(report).split())
         raise ValueError(
-            f"{path} has too few jokes ({report}); it takes ten to train on nine and "
+            f"{path} has too few jokes ({said}); it takes ten to train on nine and "
             "hold out one"
         )
     return Jokes(

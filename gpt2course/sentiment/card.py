@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from gpt2course.files import write_text
 from gpt2course.sentiment.model import load_classifier
 from gpt2course.sentiment.statistics import wilson_interval
+from gpt2course.training import Log, damaged, read_json_object
 
 CLASSIFIER_CARD = """---
 language: en
@@ -83,10 +83,11 @@ def write_classifier_card(
         hardware: on what it ran.
     """
     model, _ = load_classifier(folder)
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    log = [json.loads(line) for line in lines]
+    run = read_json_object(folder / "run.json")
+    results = read_json_object(folder / "results.json")
+    log = Log(folder / "log.jsonl").rows()
+    if not log:
+        raise damaged(folder / "log.jsonl", "it has no rows")
     evaluations = [
         f"{row['eval_accuracy']:.3f} at step {row['step']:,}"
         for row in log

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset, DatasetDict, concatenate_datasets
-from transformers import TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 
-from gpt2course.checkpoints import load_tokenizer
-from gpt2course.files import write_text
+from gpt2course.checkpoints import checkpoint_folder, load_tokenizer, read_state
+from gpt2course.files import sha256_of_file, write_text
 from gpt2course.sentiment.config import SentimentConfig
 from gpt2course.sentiment.dataset import review_dataset, short_sentences
 from gpt2course.sentiment.model import (
@@ -25,13 +25,20 @@ from gpt2course.sentiment.model import (
     new_classifier,
     quiet_transformers,
     write_classifier,
+    write_tokenizer,
 )
 from gpt2course.sentiment.trainer import ReviewTrainer, layer_groups
 from gpt2course.settings import checkpoint_name
-from gpt2course.training import check_same_run
+from gpt2course.training import RunFolder, damaged, digest, read_json_object
 
 logger = logging.getLogger(__name__)
-MAY_CHANGE = ("save_steps", "logging_steps", "eval_steps")  # within a run
+# within a run; the weights count, whatever their checkpoint is called
+MAY_CHANGE = ("save_steps", "logging_steps", "eval_steps", "checkpoint")
+SEAL = "sha256.json"  # of the files of a checkpoint; it is written last
+FIXED_LENGTH = (
+    "a longer run differs from its first steps on, as the learning rate falls to 0 at "
+    "the end"
+)
 
 
 def finetune_sentiment(
@@ -39,9 +46,9 @@ def finetune_sentiment(
 ) -> dict:
     """Train a classifier, or resume from the folder's last checkpoint; evaluate it.
 
-    Writes checkpoint-N while it trains (the last two are kept), and at the end an
-    ordinary folder for from_pretrained: weights in float16, config, tokenizer,
-    log.jsonl (what Trainer logged), run.json (the settings) and results.json.
+    Writes run.json (the settings), checkpoint-N while it trains (the last two are
+    kept), and at the end an ordinary folder for from_pretrained: weights in float16,
+    config, tokenizer, log.jsonl (what Trainer logged) and results.json.
 
     Args:
         reviews: of `load_reviews`.
@@ -53,8 +60,9 @@ def finetune_sentiment(
         number of reviews and the loss in nats per review.
 
     Raises:
-        ValueError: the folder holds a run with other settings or other reviews; more
-            tokens than the model has positions; reviews as in `review_dataset`.
+        ValueError: the folder holds another run, another's files or a damaged
+            checkpoint; more tokens than the model has positions; reviews as in
+            `review_dataset`.
         LossNotFinite: the loss became NaN or infinite.
 
     Chapter: evaluating-a-classifier.
@@ -70,8 +78,16 @@ def finetune_sentiment(
     training_texts = _training_texts(reviews["train"], config)
     train = review_dataset(training_texts, tokenizer, config.max_length)
     validation = review_dataset(reviews["validation"], tokenizer, config.max_length)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_settings(folder / "run.json", config, reviews)
+    run = RunFolder(
+        folder,
+        _settings(config, reviews),
+        may_change=MAY_CHANGE,
+        fixed_length=FIXED_LENGTH,
+    )
+    results = run.open()
+    if results is not None:
+        write_tokenizer(tokenizer, folder)
+        return results
     # The reviews are sorted by label. A fifth of the validation split is evaluated
     # during training, all of it at the end.
     fifth = range(max(1, len(validation) // 5))
@@ -84,6 +100,7 @@ def finetune_sentiment(
         target_replication=config.target_replication,
         optimizer=torch.optim.AdamW(groups, betas=(0.9, 0.98)),
     )
+    trainer.add_callback(SealCallback())
     last = _last_checkpoint(folder)
     if last:
         logger.info("resuming from %s", last.name)
@@ -97,7 +114,7 @@ def finetune_sentiment(
         split: evaluate_classifier(model, tokenizer, reviews[split])
         for split in ("validation", "test")
     }
-    write_text(folder / "results.json", json.dumps(results, indent=2) + "\n")
+    run.finish(results)
     return results
 
 
@@ -139,24 +156,16 @@ def _training_arguments(config: SentimentConfig, folder: Path) -> TrainingArgume
     )
 
 
-def _write_settings(path: Path, config: SentimentConfig, reviews: DatasetDict) -> None:
-    """Write the settings of a run; refuse if the folder holds a run with others."""
-    settings = asdict(config)
-    settings["checkpoint"] = checkpoint_name(config.checkpoint)
-    settings["data"] = _digest(reviews)
-    if path.exists():
-        fixed = {name: settings[name] for name in settings.keys() - set(MAY_CHANGE)}
-        check_same_run(path.parent, _read_settings(path), fixed)
-    write_text(path, json.dumps(settings, indent=2) + "\n")
-
-
-def _read_settings(path: Path) -> dict:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
-        raise ValueError(
-            f"{path} is damaged; use an empty folder to start from the beginning"
-        ) from None
+def _settings(config: SentimentConfig, reviews: DatasetDict) -> dict:
+    """What run.json holds, and what has to be the same for a run to be resumed."""
+    weights = sorted(read_state(checkpoint_folder(config.checkpoint)).items())
+    return {
+        "run": "sentiment",
+        **asdict(config),
+        "checkpoint": checkpoint_name(config.checkpoint),
+        "data": _digest(reviews),
+        "weights": digest(*(tensor.float() for _, tensor in weights)),
+    }
 
 
 def _digest(reviews: DatasetDict) -> str:
@@ -169,11 +178,41 @@ def _digest(reviews: DatasetDict) -> str:
     return digest.hexdigest()
 
 
+class SealCallback(TrainerCallback):
+    """Writes the digests of a checkpoint's files into it, once all are there."""
+
+    def on_save(self, args, state, control, **kwargs) -> None:
+        """Trainer calls this behind the last of the files."""
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        write_text(checkpoint / SEAL, json.dumps(_digests(checkpoint), indent=2) + "\n")
+
+
+def _digests(checkpoint: Path) -> dict[str, str]:
+    files = sorted(path for path in checkpoint.iterdir() if path.name != SEAL)
+    return {path.name: sha256_of_file(path) for path in files}
+
+
 def _last_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint: Trainer writes trainer_state.json last."""
-    complete = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
-    return max(complete, key=_step_of, default=None)
+    """The newest complete checkpoint.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    complete = [path.parent for path in folder.glob(f"checkpoint-*/{SEAL}")]
+    last = max(complete, key=_step_of, default=None)
+    if last is None:
+        return None
+    try:
+        found = _digests(last)
+    except OSError as error:
+        raise damaged(last / SEAL, error.strerror or error) from None
+    sealed = read_json_object(last / SEAL)
+    for name in sorted(sealed.keys() | found.keys()):
+        if sealed.get(name) != found.get(name):
+            raise damaged(last / name, "it is not as it was saved")
+    return last
 
 
 def _step_of(checkpoint: Path) -> int:
-    return int(checkpoint.name.removeprefix("checkpoint-"))
+    step = checkpoint.name.removeprefix("checkpoint-")
+    return int(step) if step.isdecimal() else -1

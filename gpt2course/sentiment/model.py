@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import (
@@ -32,6 +32,7 @@ from gpt2course.checkpoints import (
     reconcile,
     verify,
 )
+from gpt2course.config import GPT2Config as Shape
 from gpt2course.data import LABELS
 from gpt2course.files import replacing, write_text
 from gpt2course.sentiment.dataset import pad_right, tokenise_reviews
@@ -67,6 +68,7 @@ def new_classifier(
     config.label2id = {label: i for i, label in enumerate(LABELS)}
     config.bos_token_id = config.eos_token_id = shape.eos_token_id
     config.pad_token_id = shape.eos_token_id
+    config.problem_type = "single_label_classification"
     config.dtype = torch.float32
     config.use_cache = False
     # torch's fused attention on a CPU has no dropout; that of the residual stream stays
@@ -84,12 +86,23 @@ def new_classifier(
     return model.eval()
 
 
+# what a classifier of ours depends on; other entries, such as return_dict, would only
+# change what transformers returns
+CONFIG_ENTRIES = (
+    *(field.name for field in fields(Shape)),
+    *("model_type", "architectures", "activation_function", "n_inner"),
+    *("num_labels", "id2label", "label2id", "problem_type", "pad_token_id"),
+)
+
+
 def _configuration(folder: Path) -> GPT2Config:
     """config.json for transformers, whatever its byte-order mark."""
+    entries = read_entries(folder)
+    kept = {name: entries[name] for name in CONFIG_ENTRIES if name in entries}
     try:
-        return GPT2Config.from_dict(read_entries(folder))
+        return GPT2Config.from_dict(kept)
     except Exception as error:  # of many kinds, for entries of wrong types
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        said = " ".join(str(error).split())[:200] or type(error).__name__
         raise CheckpointError(f"{folder / 'config.json'}: {said}") from None
 
 
@@ -112,7 +125,7 @@ def _with_weights(folder: Path, config: GPT2Config) -> GPT2ForSequenceClassifica
             return GPT2ForSequenceClassification.from_pretrained(
                 None, config=config, state_dict=state, dtype=torch.float32
             )
-    except (SafetensorError, OSError, RuntimeError) as error:
+    except Exception as error:  # of many kinds
         raise CheckpointError(
             f"the weights in {folder} cannot be read ({str(error).splitlines()[0]})"
         ) from None
@@ -182,6 +195,11 @@ def write_classifier(
         "dtype": "float32",
     }
     write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    write_tokenizer(tokenizer, folder)
+
+
+def write_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Save the tokenizer of a classifier, which pads with the end-of-text token."""
     tokenizer.pad_token = tokenizer.eos_token
     tokenizer.save_pretrained(folder)
 
@@ -219,6 +237,11 @@ def load_classifier(
         raise CheckpointError(
             f"{folder / 'config.json'}: id2label names {sorted(config.id2label)}; the "
             "two labels are 0 and 1"
+        )
+    if not all(isinstance(name, str) for name in config.id2label.values()):
+        raise CheckpointError(
+            f"{folder / 'config.json'}: id2label is {config.id2label}; the names of "
+            "the labels are texts"
         )
     if config.problem_type not in (None, "single_label_classification"):
         raise CheckpointError(

@@ -30,8 +30,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "processes": ["CtrlC", "is_main_process", "pick_device", "run_in_processes"],
         "log": ["Log"],
+        "folder": ["RunFolder", "check_same_run", "damaged", "read_json_object"],
         "run": ["Recipe", "Run", "seed_step"],
-        "state": ["TrainState", "check_same_run", "digest", "read_state"],
+        "state": ["TrainState", "digest", "read_state"],
         "tokenizer": ["END_OF_TEXT", "save_tokenizer", "train_tokenizer"],
         "pretraining": [
             "Corpus",
@@ -49,6 +50,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "to_gpt2",
         ],
         "finetuning_jokes": ["JokesResult", "finetune_on_jokes"],
-        "card": ["write_card"],
+        "card": ["hardware", "write_card", "write_jokes_card"],
     },
 )

@@ -1,9 +1,14 @@
-"""The card of a pretrained checkpoint: what it has read, how it was made, how good it
-is, and what it writes. pretraining.py calls `write_card` at the end of a run."""
+"""Model cards: what a model has read, how it was made, how good it is, and what it
+writes. pretraining.py calls `write_card` at the end of a run, finetuning_jokes.py
+`write_jokes_card`."""
 
 from __future__ import annotations
 
 import math
+import platform
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,15 +16,18 @@ import torch
 from gpt2course.checkpoints import read_model
 from gpt2course.files import write_text
 from gpt2course.generation import generate, sampler
-from gpt2course.training.config import PretrainConfig
+from gpt2course.training.config import FinetuneConfig, PretrainConfig
 from gpt2course.training.log import Log
 from gpt2course.training.pretraining import Corpus, PretrainResult
 from gpt2course.training.tokenizer import END_OF_TEXT
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerBase
 
+    from gpt2course.data import Jokes
     from gpt2course.model import GPT2
+
 
 CARD = """---
 language: en
@@ -97,6 +105,53 @@ was", the others begin a review.
 {samples}
 """
 
+JOKES_CARD = """---
+language: en
+license: other
+library_name: transformers
+pipeline_tag: text-generation
+---
+
+# A GPT-2 that tells jokes
+
+Fine-tuned from `{checkpoint}` on {train:,} jokes; {validation:,} more were held out. It
+was made for a course, to show how a model is fine-tuned. It is not fit for any other
+use, and what the jokes hold of insults and prejudice it may repeat.
+
+## Data
+
+Source: `{data}`, as `gpt2course.data.load_jokes` reads it.
+
+    {report}
+
+{too_long:,} of them were left out, longer than a row of {row_length} tokens. A text is
+"JOKE: ", the joke and the end-of-text token; texts share rows and do not see one
+another.
+
+## Training
+
+| | |
+|---|---|
+| steps | {steps:,}, of {rows_per_step} rows each |
+| optimizer | AdamW, peak learning rate {learning_rate}, weight decay {weight_decay} |
+| schedule | {warmup_steps} steps of warm-up, a cosine down to {min_lr_rate:.0%} |
+| seed, precision | {seed}; mixed_precision {mixed_precision}, stored as float32 |
+| hardware | {hardware} |
+| held-out loss before | {first_loss:.3f} nats per token |
+| held-out loss after | **{best_loss:.3f} nats per token**, at step {best_step:,} |
+
+The folder holds the weights of that step. The curve is in log.jsonl. The command that
+makes it again, and resumes an interrupted run:
+
+    {command}
+
+## Ten samples, unedited
+
+Temperature 0.8, top-p 0.9, seeds 0 to 9, at most 40 tokens behind "JOKE:".
+
+{samples}
+"""
+
 
 def write_card(
     result: PretrainResult,
@@ -150,6 +205,60 @@ def write_card(
     write_text(result.folder / "README.md", text)
 
 
+def write_jokes_card(
+    folder: Path,
+    config: FinetuneConfig,
+    results: dict[str, object],
+    *,
+    jokes: Jokes,
+    checkpoint: str,
+    data: str,
+    row_length: int,
+    too_long: int,
+    command: str,
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    """Write README.md into the folder of a finished fine-tuning on jokes.
+
+    Args:
+        folder: of the run; it holds the best model.
+        config: the run.
+        results: how it ended, the fields of FinetuneResult.
+        jokes, checkpoint, data: what the model was made from.
+        row_length, too_long: as in JokesResult.
+        command: how to make it again.
+        tokenizer: of the model.
+    """
+    model = read_model(folder)
+    prompt = tokenizer.encode("JOKE:")
+    text = JOKES_CARD.format(
+        **{**asdict(config), **results},
+        **{"checkpoint": checkpoint, "data": data, "row_length": row_length},
+        train=len(jokes.train),
+        validation=len(jokes.validation),
+        report=str(jokes.report).replace("\n", "\n    "),
+        too_long=too_long,
+        rows_per_step=config.rows_per_step,
+        hardware=hardware(config.device, config.num_processes),
+        command=command,
+        samples=_numbered(
+            _sample(model, prompt, 40, seed, top_p=0.9, decode=tokenizer.decode)
+            for seed in range(10)
+        ),
+    )
+    write_text(folder / "README.md", text)
+
+
+def hardware(device: str, num_processes: int) -> str:
+    """What a run ran on, for its card."""
+    where = device
+    if device != "cpu" and torch.cuda.is_available():
+        where = torch.cuda.get_device_name()
+    machine = platform.processor() or platform.machine()
+    processes = "process" if num_processes == 1 else "processes"
+    return f"{where}, {num_processes} {processes}, {machine}, torch {torch.__version__}"
+
+
 def _curve(log: list[dict]) -> str:
     """The evaluations of a run as rows of a table."""
     return "\n".join(
@@ -164,16 +273,41 @@ def _samples(model: GPT2, tokenizer: Tokenizer) -> str:
     """Forty texts, as a numbered list."""
     start = tokenizer.token_to_id(END_OF_TEXT)
     prompt = tokenizer.encode("This movie was").ids
-    samples = []
-    for seed in range(40):
-        ids = [start, *prompt] if seed < 20 else [start]
-        new = generate(
+    return _numbered(
+        _sample(
             model,
-            ids,
+            [start, *prompt] if seed < 20 else [start],
             60,
-            strategy=sampler(temperature=0.8),
-            generator=torch.Generator().manual_seed(seed),
+            seed,
+            decode=tokenizer.decode,
         )
-        text = " ".join(tokenizer.decode([*ids, *new]).split())
-        samples.append(f"{seed + 1}. {text.replace('<', '&lt;')}")
-    return "\n".join(samples)
+        for seed in range(40)
+    )
+
+
+def _sample(
+    model: GPT2,
+    ids: list[int],
+    n: int,
+    seed: int,
+    *,
+    decode: Callable[[list[int]], str],
+    **filters: float,
+) -> str:
+    """A text of at most n new tokens, as far as the model has positions."""
+    new = generate(
+        model,
+        ids,
+        min(n, model.config.n_positions - len(ids)),
+        strategy=sampler(temperature=0.8, **filters),
+        generator=torch.Generator().manual_seed(seed),
+    )
+    return decode([*ids, *new])
+
+
+def _numbered(texts: Iterable[str]) -> str:
+    """Texts as a list in Markdown, each on one line."""
+    return "\n".join(
+        f"{number}. {' '.join(text.split()).replace('<', '&lt;')}"
+        for number, text in enumerate(texts, start=1)
+    )

@@ -137,6 +137,17 @@ class FinetuneConfig:
         """Optimizer steps of the warm-up, at most one less than all."""
         return _warmup_steps(self.warmup_steps, total_steps)
 
+    @property
+    def fixed_length(self) -> str:
+        """Why a longer run cannot continue a shorter one; "" if it can."""
+        if self.min_lr_rate == 1 and (not self.warmup_steps or self.warmup_steps >= 1):
+            return ""
+        return (
+            "a longer run differs from its first steps on, as the learning rate "
+            "depends on the length; with min_lr_rate 1 and whole warmup_steps it does "
+            "not"
+        )
+
 
 @dataclass(frozen=True)
 class PretrainConfig:
@@ -218,6 +229,18 @@ class PretrainConfig:
     def get_warmup_steps(self, total_steps: int) -> int:
         """Optimizer steps of the warm-up, at most one less than all."""
         return _warmup_steps(self.warmup_steps, total_steps)
+
+    @property
+    def fixed_length(self) -> str:
+        """Why a longer run cannot continue a shorter one; "" if it can."""
+        whole = not self.warmup_steps or self.warmup_steps >= 1
+        if self.min_lr_rate == 1 and whole and self.short_rows_until in (0, 1):
+            return ""
+        return (
+            "a longer run differs from its first steps on, as learning rate and length "
+            "of the rows depend on its length; with min_lr_rate 1, whole warmup_steps "
+            "and short_rows_until 0 or 1 it does not"
+        )
 
 
 def _warmup_steps(warmup_steps: float, total_steps: int) -> int:

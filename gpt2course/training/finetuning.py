@@ -37,7 +37,7 @@ from gpt2course.training.processes import (
     world_size,
 )
 from gpt2course.training.run import Recipe, Run
-from gpt2course.training.state import digest, settings_of
+from gpt2course.training.state import TrainState, digest, settings_of
 from gpt2course.training.step import (
     Step,
     gradient_checkpointing,
@@ -146,12 +146,6 @@ def finetune(
         )
         model = copy.deepcopy(model).float()
     _refuse_impossible(model, train, validation, config)
-    if (folder / "model.safetensors").exists() and not (folder / "state.pt").exists():
-        raise ValueError(
-            f"{folder} holds a checkpoint that is not from such a run; choose an empty "
-            "folder"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
     job = _Job(
         model=model,
         train=train,
@@ -198,15 +192,7 @@ def _work(job: _Job) -> FinetuneResult:
     run = Run(recipe, config, job.folder, watch=job.watch, progress=job.progress)
     saving_memory = config.gradient_checkpointing
     with gradient_checkpointing(recipe.model) if saving_memory else nullcontext():
-        state = run.go()
-    return FinetuneResult(
-        folder=job.folder,
-        steps=state.step,
-        first_loss=state.first_loss,
-        best_loss=state.best_loss,
-        best_step=state.best_step,
-        stopped_early=state.step < recipe.total_steps,
-    )
+        return FinetuneResult(folder=job.folder, **run.go())
 
 
 class Finetuning(Recipe):
@@ -225,7 +211,9 @@ class Finetuning(Recipe):
         # a copy: the caller may want to start again from the same weights, and several
         # processes even share them
         self.model = copy.deepcopy(job.model).to(self.device)
+        self.fixed_length = config.fixed_length
         self.settings = {
+            "run": "fine-tuning",
             **settings_of(config),
             "data": digest(
                 job.train.input_ids,
@@ -233,7 +221,7 @@ class Finetuning(Recipe):
                 job.validation.input_ids,
                 job.validation.document_ids,
             ),
-            "checkpoint": digest(*self.model.state_dict().values()),
+            "weights": digest(*self.model.state_dict().values()),
         }
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.model, config.weight_decay),
@@ -305,6 +293,16 @@ class Finetuning(Recipe):
     def write_best(self, folder: Path) -> None:
         """The weights in Hugging Face format."""
         write_model(to_gpt2(self.model), folder)
+
+    def results(self, state: TrainState) -> dict[str, object]:
+        """The fields of FinetuneResult."""
+        return {
+            "steps": state.step,
+            "first_loss": state.first_loss,
+            "best_loss": state.best_loss,
+            "best_step": state.best_step,
+            "stopped_early": state.step < self.total_steps,
+        }
 
 
 def finetune_rate(config: FinetuneConfig, step: int, total_steps: int) -> float:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from gpt2course.checkpoints import load_checkpoint, load_tokenizer
 from gpt2course.data import (
@@ -16,6 +16,8 @@ from gpt2course.data import (
     load_jokes,
     pack_sequences,
 )
+from gpt2course.settings import checkpoint_name, data_source
+from gpt2course.training.card import write_jokes_card
 from gpt2course.training.config import FinetuneConfig
 from gpt2course.training.finetuning import FinetuneResult, finetune
 from gpt2course.training.processes import is_main_process
@@ -46,10 +48,11 @@ def finetune_on_jokes(
     data: str | None = None,
     drop_crude: bool = False,
     row_length: int | None = None,
+    command: str = "gpt2course finetune-jokes --output FOLDER",
     watch: Callable[[dict], None] | None = None,
     progress: bool = False,
 ) -> JokesResult:
-    """Load jokes and a checkpoint, pack, and train.
+    """Load jokes and a checkpoint, pack, train, and write the model's card.
 
     Args:
         config: the run.
@@ -58,6 +61,7 @@ def finetune_on_jokes(
         data, drop_crude: as in `load_jokes`.
         row_length: tokens of a packed row; longer jokes are left out. 128 by default,
             or the model's positions if those are fewer.
+        command: how to make the model again, for its card.
         watch, progress: as in `finetune`.
 
     Raises:
@@ -95,4 +99,17 @@ def finetune_on_jokes(
         watch=watch,
         progress=progress,
     )
+    if is_main_process() and not (run.folder / "README.md").exists():
+        write_jokes_card(
+            run.folder,
+            config,
+            {name: value for name, value in asdict(run).items() if name != "folder"},
+            jokes=jokes,
+            checkpoint=checkpoint_name(checkpoint),
+            data=data_source(data),
+            row_length=row_length,
+            too_long=too_long,
+            command=command,
+            tokenizer=tokenizer,
+        )
     return JokesResult(run, jokes.report, too_long)

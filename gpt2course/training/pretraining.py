@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +41,7 @@ from gpt2course.training.processes import (
     world_size,
 )
 from gpt2course.training.run import Recipe, Run
-from gpt2course.training.state import digest, settings_of
+from gpt2course.training.state import TrainState, digest, settings_of
 from gpt2course.training.step import Step, refuse_not_finite
 from gpt2course.training.tokenizer import END_OF_TEXT, save_tokenizer, train_tokenizer
 
@@ -125,10 +124,10 @@ def pretrain_from_reviews(
 
     Chapter: pretraining.
     """
-    from gpt2course.training.card import write_card
+    from gpt2course.training.card import hardware, write_card
 
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # before the tokenizer takes its time
     first = is_main_process()
     if first:
         logger.info("reading the reviews and training the tokenizer")
@@ -146,13 +145,15 @@ def pretrain_from_reviews(
     result = pretrain(corpus, config, folder, watch=watch, progress=progress)
     if first:  # not before: a folder of another run is refused unchanged
         save_tokenizer(tokenizer, folder, config.model.n_positions)
-        hardware = (
-            f"{config.device}, {config.num_processes} processes, "
-            f"{platform.processor() or platform.machine()}, torch {torch.__version__}"
-        )
-        write_card(
-            result, config, corpus, tokenizer, command=command, hardware=hardware
-        )
+        if not (folder / "README.md").exists():  # of a finished run
+            write_card(
+                result,
+                config,
+                corpus,
+                tokenizer,
+                command=command,
+                hardware=hardware(config.device, config.num_processes),
+            )
     return result
 
 
@@ -218,7 +219,6 @@ def pretrain(
         )
     pick_device(config.device, config.num_processes)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     job = _Job(corpus, config, folder, watch, progress)
     return run_in_processes(_work, job, config.num_processes, config.device)
 
@@ -227,10 +227,7 @@ def _work(job: _Job) -> PretrainResult:
     """What each process does."""
     recipe = Pretraining(job.corpus, job.config)
     run = Run(recipe, job.config, job.folder, watch=job.watch, progress=job.progress)
-    state = run.go()
-    return PretrainResult(
-        job.folder, state.step, state.tokens, state.seconds, **state.last_evaluation
-    )
+    return PretrainResult(folder=job.folder, **run.go())
 
 
 class Pretraining(Recipe):
@@ -239,7 +236,9 @@ class Pretraining(Recipe):
     def __init__(self, corpus: Corpus, config: PretrainConfig) -> None:
         self.corpus, self.config = corpus, config
         self.total_steps = config.max_steps
+        self.fixed_length = config.fixed_length
         self.settings = {
+            "run": "pretraining",
             **settings_of(config, "eval_steps"),
             "data": digest(corpus.tokens, corpus.lengths),
         }
@@ -352,3 +351,12 @@ class Pretraining(Recipe):
             attn_pdrop=0.1,
             resid_pdrop=0.1,
         )
+
+    def results(self, state: TrainState) -> dict[str, object]:
+        """The fields of PretrainResult."""
+        return {
+            "steps": state.step,
+            "tokens": state.tokens,
+            "seconds": round(state.seconds, 2),
+            **state.last_evaluation,
+        }

@@ -18,8 +18,10 @@ import torch
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from gpt2course.checkpoints import read_model
 from gpt2course.files import save_atomically
 from gpt2course.training.config import FinetuneConfig, PretrainConfig
+from gpt2course.training.folder import RunFolder, damaged, digest_of_model
 from gpt2course.training.log import Log
 from gpt2course.training.processes import (
     CtrlC,
@@ -43,6 +45,7 @@ class Recipe:
         optimizers: whatever else has a state to save, by name: optimizers, a scaler.
         total_steps: optimizer steps of the whole run.
         settings: what has to be the same for a run to be resumed.
+        fixed_length: why a longer run cannot continue a shorter one; "" if it can.
         patience: evaluations without a new best after which the run stops; 0: never.
         keeps_best: whether the folder holds the best model so far. Then the model is
             evaluated before the first step, too.
@@ -52,6 +55,7 @@ class Recipe:
     optimizers: dict[str, object]
     total_steps: int
     settings: dict[str, object]
+    fixed_length: str = ""
     patience: int = 0
     keeps_best: bool = False
 
@@ -87,6 +91,10 @@ class Recipe:
     def write_last(self, folder: Path) -> None:
         """The model at the end of the run."""
 
+    def results(self, state: TrainState) -> dict[str, object]:
+        """What results.json holds at the end of the run."""
+        raise NotImplementedError
+
 
 class Run:
     """One process of a run. All processes hold the same weights; the first one writes.
@@ -114,31 +122,44 @@ class Run:
         self.log_file = Log(folder / "log.jsonl")
         self.device = next(recipe.model.parameters()).device
 
-    def go(self) -> TrainState:
+    def go(self) -> dict:
         """Begin or resume, run to the end, and say how it went.
 
+        Returns:
+            the recipe's results; of a run that was finished before, what it stored.
+
         Raises:
-            ValueError: the folder holds another run, or a damaged state.
+            ValueError: the folder holds another run, or a damaged one.
             LossNotFinite: NaN or infinity; what was saved last is kept.
             OSError: the folder cannot be written, or the disk is full.
             KeyboardInterrupt: after ctrl-C, once the step is done and the state saved.
         """
+        recipe = self.recipe
+        run = RunFolder(self.folder, recipe.settings, fixed_length=recipe.fixed_length)
         try:
             with CtrlC() as ctrl_c, self.log_above_bar():
+                results = run.open(write=rank() == 0)
+                if results is not None:
+                    if rank() == 0:
+                        recipe.write_first(self.folder)
+                    return results
                 resumed = self.resume()
                 wait_for_everyone(self.device)  # nobody may look later than this
                 if not resumed:
                     self.begin()
                 self.loop(ctrl_c)
+                results = recipe.results(self.state)
                 if rank() == 0:
-                    self.recipe.write_last(self.folder)
+                    self.check_best()
+                    recipe.write_last(self.folder)
+                    run.finish(results)
         except OSError as error:
             raise OSError(
                 f"cannot write to {self.folder} ({error.strerror or error}); what was "
                 "saved last is whole: make room, then start again, and it resumes from "
                 f"step {self.saved_step}"
             ) from error
-        return self.state
+        return results
 
     def loop(self, ctrl_c: CtrlC) -> None:
         """Step after step, and between them what keeps the run safe and visible."""
@@ -195,6 +216,7 @@ class Run:
             state.best_loss, state.best_step = loss, state.step
             if rank() == 0:
                 recipe.write_best(self.folder)
+                state.best_digest = digest_of_model(self.folder)
         state.evaluations_without_best = (
             0 if best else state.evaluations_without_best + 1
         )
@@ -234,21 +256,60 @@ class Run:
 
     def resume(self) -> bool:
         """Load state.pt if there is one, and drop the log rows that came after it."""
-        recipe = self.recipe
-        saved = read_state(self.folder / "state.pt", recipe.settings, self.device)
+        recipe, path = self.recipe, self.folder / "state.pt"
+        saved = read_state(path, self.device)
         if saved is None:
             return False
-        recipe.model.load_state_dict(saved["model"])
-        for name, optimizer in recipe.optimizers.items():
-            optimizer.load_state_dict(saved["optimizers"][name])
-        self.state = TrainState(**saved["progress"])
+        try:
+            recipe.model.load_state_dict(saved["model"])
+            for name, optimizer in recipe.optimizers.items():
+                optimizer.load_state_dict(saved["optimizers"][name])
+            self.state = TrainState(**saved["progress"])
+        except (RuntimeError, ValueError, TypeError, KeyError) as error:
+            raise damaged(path, error) from None
+        if self.state.step > recipe.total_steps:
+            raise ValueError(
+                f"{self.folder} has done {self.state.step} steps already, more than "
+                f"the {recipe.total_steps} of this run; use as many, or an empty folder"
+            )
         self.saved_step = self.state.step
         if recipe.keeps_best and math.isinf(self.state.first_loss):
             return False  # it broke off during its first evaluation
         if rank() == 0:
             self.log_file.forget_after(self.state.step)
+            recipe.write_first(self.folder)
+            if recipe.keeps_best and not self.has_best():
+                self.mend_best()
         self.tell(f"resuming from step {self.state.step}")
         return True
+
+    def has_best(self) -> bool:
+        """Whether the folder holds the best model, as it was written."""
+        return digest_of_model(self.folder) == self.state.best_digest
+
+    def mend_best(self) -> None:
+        """Write the best model again if it is the saved one. Otherwise a readable one
+        may pass: a kill comes between the best model and the state that knows it."""
+        if self.state.best_step == self.state.step:
+            self.recipe.write_best(self.folder)
+            return
+        try:
+            read_model(self.folder)
+        except ValueError as error:
+            raise damaged(self.folder / "model.safetensors", error) from None
+
+    def check_best(self) -> None:
+        """Refuse to call a run finished whose best model somebody has changed."""
+        state = self.state
+        if not self.recipe.keeps_best or self.has_best():
+            return
+        if state.best_step != state.step:
+            raise ValueError(
+                f"{self.folder}: the model is not the best of the run, that of step "
+                f"{state.best_step}: it was changed or removed on the way; choose an "
+                "empty folder to train it again"
+            )
+        self.recipe.write_best(self.folder)  # the last one is the best one
 
     def save(self) -> None:
         """Write everything that resuming needs, in one file."""
@@ -262,7 +323,6 @@ class Run:
                     "model": self.recipe.model.state_dict(),
                     "optimizers": states,
                     "progress": asdict(self.state),
-                    "settings": self.recipe.settings,
                 },
                 self.folder / "state.pt",
             )

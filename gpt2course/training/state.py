@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import torch
 from torch import Tensor
 
 from gpt2course.training.config import FinetuneConfig, PretrainConfig
+from gpt2course.training.folder import damaged
+
+STATE_ENTRIES = {"model", "optimizers", "progress"}
 
 
 @dataclass
@@ -27,6 +31,7 @@ class TrainState:
         best_loss, best_step: of the best evaluation.
         evaluations_without_best: since then.
         last_evaluation: what the recipe's evaluate returned.
+        best_digest: of the files of the best model.
     """
 
     step: int = 0
@@ -37,6 +42,7 @@ class TrainState:
     best_step: int = 0
     evaluations_without_best: int = 0
     last_evaluation: dict[str, float] = field(default_factory=dict)
+    best_digest: str = ""
 
 
 def digest(*tensors: Tensor) -> str:
@@ -56,52 +62,31 @@ def settings_of(config: FinetuneConfig | PretrainConfig, *may_change: str) -> di
     }
 
 
-def read_state(
-    path: Path, settings: dict, device: torch.device | str = "cpu"
-) -> dict | None:
-    """What `Run.save` wrote, if it belongs to a run with these settings; None if there
-    is nothing.
+def read_state(path: Path, device: torch.device | str = "cpu") -> dict | None:
+    """What `Run.save` wrote; None if there is nothing.
+
+    torch does not look at the checksums that it writes, so they are compared here: a
+    bit that a disk has turned would go into the weights otherwise.
 
     Args:
-        path: of the state, a dict whose entry "settings" tells which run it belongs to.
-        settings: of the run that is to be resumed.
+        path: of the state.
         device: where its tensors go.
 
     Raises:
-        ValueError: the state is damaged, or belongs to a run with other settings, which
-            are named.
+        ValueError: the state is damaged.
     """
-    if not path.exists():
+    if not (path.exists() or path.is_symlink()):
         return None
     try:
+        with zipfile.ZipFile(path) as file:
+            if broken := file.testzip():
+                raise ValueError(f"the checksum of {broken} is wrong")
         state = torch.load(path, map_location=device, weights_only=True)
-        found = state["settings"] if isinstance(state, dict) else None
-        if not isinstance(found, dict):
-            raise TypeError("no settings")
+        if not isinstance(state, dict) or not state.keys() >= STATE_ENTRIES:
+            raise TypeError("it is not the state of a run")
     except Exception as error:  # torch raises half a dozen kinds
-        raise ValueError(
-            f"{path} is damaged, or is not the state of such a run "
-            f"({type(error).__name__}); remove it to start from the beginning, or "
-            "choose an empty folder"
-        ) from None
-    check_same_run(path, found, settings)
+        shown = "it is not the state of a run"
+        if isinstance(error, ValueError | OSError | zipfile.BadZipFile):
+            shown = str(error)
+        raise damaged(path, shown) from None
     return state
-
-
-def check_same_run(path: Path, found: dict, settings: dict) -> None:
-    """Refuse to resume a run with other settings than its own.
-
-    Args:
-        path: what belongs to the run, for the message.
-        found: the settings of the run, as it has stored them.
-        settings: of the run that is to be resumed.
-
-    Raises:
-        ValueError: a setting differs; the message names all that do.
-    """
-    other = sorted(key for key in settings if settings[key] != found.get(key))
-    if other:
-        raise ValueError(
-            f"{path} belongs to a run with another {', '.join(other)}; use that, or an "
-            "empty folder"
-        )

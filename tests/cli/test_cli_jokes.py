@@ -110,6 +110,7 @@ def test_every_option_reaches_the_run(tmp_path, jokes, monkeypatch):
         seed=5,
     )
     assert folder == Path.home() / "x"
+    assert options.pop("command").endswith(" --drop-crude --row-length 32")
     assert options == {
         "checkpoint": jokes[4],
         "data": jokes[2],
