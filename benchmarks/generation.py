@@ -6,17 +6,24 @@ Our loop against transformers' generate, LLMs-from-scratch, and the naive loop.
     gpt2course/course/measurements/generation-cpu.json python benchmarks/generation.py
     --device cuda --shapes gpt2-xl --dtype bfloat16 --contestants ours compiled \
         --batches 1
+    python benchmarks/generation.py --output
+    gpt2course/course/measurements/decoding-cpu.json --shapes gpt2 --threads 1 2
+    --contestants ours packed int8 transformers ctranslate2 ctranslate2-int8 \
+        --positions 32
 
 All choose greedily, with random weights of the same shape, and never stop early. A
 measurement fills the cache with `position` tokens (which ones does not change the
 cost), writes some more, and takes the median over their times; the naive loop and
 LLMs-from-scratch (its chapter 4; version 1.0.19's variant with a cache never reads the
 cache) read a text of that length each time. `products` is the floor: one token's matrix
-products and nothing else. On the CPU all use one thread, and times are processor time:
-on an idle machine that is the time that passes, on a busy one it leaves out waiting for
-others. Each contestant is a process of its own, so that its peak memory is its own.
+products and nothing else. `packed` and `int8` are ours with other products:
+generation/packed.py and quantized.py. On the CPU and one thread, times are processor
+time: on an idle machine that is the time that passes, on a busy one it leaves out
+waiting for others. With more threads it is the time that passes, so the machine should
+be idle. Each contestant is a process of its own, so that its peak memory is its own.
 They take turns, and ratios are medians over rounds, of times that stand side by side.
-LLMs-from-scratch comes with: pip install --no-deps llms-from-scratch.
+LLMs-from-scratch comes with: pip install --no-deps llms-from-scratch, CTranslate2 with:
+pip install ctranslate2.
 """
 
 from __future__ import annotations
@@ -24,6 +31,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -42,7 +50,9 @@ TINY = GPT2Config(
 )  # for the test of this script
 
 
-def child(contestant: str, shape: str, batch: int, device: str, dtype: str) -> None:
+def child(
+    contestant: str, shape: str, batch: int, device: str, dtype: str, threads: int = 1
+) -> None:
     """A contestant.
 
     Reads "position steps", answers with seconds per step, until nothing is left.
@@ -50,7 +60,7 @@ def child(contestant: str, shape: str, batch: int, device: str, dtype: str) -> N
     import torch
 
     torch.manual_seed(0)
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     config = TINY if shape == "tiny" else SIZES[shape]
     write = CONTESTANTS[contestant](config, batch, device, getattr(torch, dtype))
     for line in sys.stdin:
@@ -67,10 +77,12 @@ def child(contestant: str, shape: str, batch: int, device: str, dtype: str) -> N
 
 
 def now() -> float:
-    """Seconds: of this process's work, or by the clock where a GPU works."""
+    """Seconds: of this process's work, or by the clock where others work with it."""
     import torch
 
-    return time.perf_counter() if torch.cuda.is_available() else time.process_time()
+    if torch.cuda.is_available() or torch.get_num_threads() > 1:
+        return time.perf_counter()
+    return time.process_time()
 
 
 def copy_bandwidth(device: str) -> float:
@@ -119,10 +131,26 @@ def moments_of(steps, n):
 
 
 def ours(config, batch, device, dtype):
+    return our_writer(our_model(config, device, dtype), batch)
+
+
+def packed(config, batch, device, dtype):
+    from gpt2course.generation import pack_weights
+
+    return our_writer(pack_weights(our_model(config, device, dtype), batch), batch)
+
+
+def int8(config, batch, device, dtype):
+    from gpt2course.generation import quantize_weights
+
+    return our_writer(quantize_weights(our_model(config, device, dtype)), batch)
+
+
+def our_writer(model, batch):
     from gpt2course.cache import KVCache
     from gpt2course.generation import Greedy, decode_steps, stream_tokens
 
-    model = our_model(config, device, dtype)
+    config, device, dtype = model.config, model.device, model.wte.weight.dtype
 
     def write(position, steps):
         cache = KVCache(config, batch, position + steps + 1, dtype, device)
@@ -172,6 +200,60 @@ def transformers(config, batch, device, dtype):
         return found
 
     return write
+
+
+def ctranslate2(config, batch, device, dtype, compute_type="float32"):
+    import tempfile
+
+    import ctranslate2
+    import torch
+    from ctranslate2.converters.transformers import _MODEL_LOADERS
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    loader = _MODEL_LOADERS["GPT2Config"]
+    model = GPT2LMHeadModel(GPT2Config(**config.to_dict())).eval()
+    spec = loader.get_model_spec(model)
+    names = [str(token) for token in range(config.vocab_size)]
+    spec.register_vocabulary(names)
+    for kind in ("bos", "eos", "unk"):
+        setattr(spec.config, f"{kind}_token", names[-1])
+    with tempfile.TemporaryDirectory() as folder:
+        spec.validate()
+        spec.optimize()
+        spec.save(folder)
+        del model, spec
+        generator = ctranslate2.Generator(
+            folder,
+            device="cpu",
+            compute_type=compute_type,
+            inter_threads=1,
+            intra_threads=torch.get_num_threads(),
+        )
+
+    def write(position, steps):  # it has to read the text first; that is not counted
+        found = []
+
+        def note(result):
+            if result.batch_id == batch - 1:
+                found.append(now())
+            return False
+
+        out = generator.generate_batch(
+            [["0"] * (position + 1)] * batch,
+            beam_size=1,
+            min_length=steps,
+            max_length=steps,
+            include_prompt_in_result=False,
+            callback=note,
+        )
+        assert all(len(result.sequences[0]) == steps for result in out)
+        return found
+
+    return write
+
+
+def ctranslate2_int8(config, batch, device, dtype):
+    return ctranslate2(config, batch, device, dtype, "int8")
 
 
 def llms_from_scratch(config, batch, device, dtype):
@@ -262,6 +344,10 @@ CONTESTANTS = {
     "naive": naive,
     "llms-from-scratch": llms_from_scratch,
     "compiled": compiled,
+    "packed": packed,
+    "int8": int8,
+    "ctranslate2": ctranslate2,
+    "ctranslate2-int8": ctranslate2_int8,
 }
 WITHOUT_CACHE = ("naive", "llms-from-scratch")
 
@@ -270,7 +356,12 @@ class Process:
     """A contestant that waits for its turn."""
 
     def __init__(
-        self, name: str, shape: str, batch: int, options: argparse.Namespace
+        self,
+        name: str,
+        shape: str,
+        batch: int,
+        threads: int,
+        options: argparse.Namespace,
     ) -> None:
         self.name = name
         command = [
@@ -282,6 +373,7 @@ class Process:
             str(batch),
             options.device,
             options.dtype,
+            str(threads),
         ]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         self.process = subprocess.Popen(command, text=True, **pipes)
@@ -300,24 +392,25 @@ class Process:
         self.process.communicate()
 
 
-def compare(shape: str, batch: int, options: argparse.Namespace) -> list[dict]:
+def compare(
+    shape: str, batch: int, threads: int, options: argparse.Namespace
+) -> list[dict]:
     """All contestants on one shape: one row for each of them and each position."""
     config = TINY if shape == "tiny" else SIZES[shape]
-    positions = [n for n in (32, 256, 1000) if n < config.n_positions - 24] + [
-        config.n_positions - 24
-    ]
+    last = config.n_positions - 24
+    positions = sorted({min(n, last) for n in options.positions})
     weights = sum(p.numel() for p in _meta(config).parameters()) * (
         4 if options.dtype == "float32" else 2
     )
     names = [
         name for name in options.contestants if name not in WITHOUT_CACHE or batch == 1
     ]
-    entered = [Process(name, shape, batch, options) for name in names]
+    entered = [Process(name, shape, batch, threads, options) for name in names]
     found: dict[tuple[str, int], list[dict]] = {}
     for entry in entered:
         entry.ask(positions[0], 2)  # the first call pays for memory and kernels
     large = shape not in ("tiny", "mini")
-    for number in range(min(options.rounds, 3) if large else options.rounds):
+    for number in range(options.rounds):
         for position in positions:
             copy = copy_bandwidth(options.device)
             for entry in entered:
@@ -348,6 +441,7 @@ def compare(shape: str, batch: int, options: argparse.Namespace) -> list[dict]:
             {
                 "shape": shape,
                 "batch": batch,
+                "threads": threads,
                 "position": position,
                 "contestant": name,
                 "milliseconds": middle(1000 * run["step"] for run in runs),
@@ -386,6 +480,8 @@ def main() -> None:
         "--shapes", nargs="+", choices=("tiny", *SIZES), default=["mini", "gpt2"]
     )
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1])
+    parser.add_argument("--positions", nargs="+", type=int, default=[32, 256, 1000])
     parser.add_argument(
         "--contestants",
         nargs="+",
@@ -396,22 +492,25 @@ def main() -> None:
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), default="float32"
     )
-    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=6, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        name, shape, batch, device, dtype = options.child
-        return child(name, shape, int(batch), device, dtype)
+        name, shape, batch, device, dtype, threads = options.child
+        return child(name, shape, int(batch), device, dtype, int(threads))
     torch.set_num_threads(1)
     started = time.perf_counter()
     rows = [
         row
         for shape in options.shapes
         for batch in options.batches
-        for row in compare(shape, batch, options)
+        for threads in options.threads
+        for row in compare(shape, batch, threads, options)
     ]
     result = {
         "command": " ".join(["python benchmarks/generation.py", *sys.argv[1:]]),
-        "machine": measurements.machine("transformers", "llms-from-scratch"),
+        "machine": measurements.machine(
+            "transformers", "llms-from-scratch", "ctranslate2"
+        ),
         "device": options.device,
         "dtype": options.dtype,
         "rounds": options.rounds,
@@ -419,6 +518,8 @@ def main() -> None:
             "as a rule": STEPS - 1,
             "a large model in a batch, or without a cache": FEW - 1,
         },
+        # processes that wanted to run in the last 15 minutes, these among them
+        "load": [round(load, 1) for load in os.getloadavg()],
         "minutes": round((time.perf_counter() - started) / 60, 1),
         "rows": rows,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gpt2course.cli.text import (
     argument_text,
@@ -32,6 +32,7 @@ def run(
     repetition_penalty: float | None = None,
     seed: int | None = None,
     stop: list[str] = [],  # noqa: B006 (never changed)
+    quantize: Literal["no", "int8"] = "no",
     json: bool = False,
 ) -> int:
     """Continue a text.
@@ -55,12 +56,15 @@ def run(
         seed: of the random generator; the same seed gives the same text.
         stop: end before this text, in which \\n, \\t and \\\\ stand for a line feed, a
             tab and a backslash; may be given more than once.
+        quantize: int8 rounds the weights to 8 bits: faster on a large model, and a
+            little less exact.
         json: print one JSON object.
     """
     from gpt2course.checkpoints import load_checkpoint, load_tokenizer
     from gpt2course.generation import (
         Greedy,
         decode_utf8,
+        quantize_weights,
         sampler,
         stream_tokens,
         until_stop,
@@ -82,6 +86,8 @@ def run(
     prompt = _prompt(texts)
     tokenizer = load_tokenizer(checkpoint)
     model = load_checkpoint(checkpoint)
+    if quantize == "int8":
+        model = quantize_weights(model)
     # verbose=False: the command has its own message for a text that is too long
     prompt_ids = tokenizer.encode(prompt, verbose=False)
     new_ids: list[int] = []

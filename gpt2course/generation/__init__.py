@@ -1,7 +1,8 @@
 """Generation: from logits to text. Start in loop.py, then sampling.py.
 
 loop.py holds the decoding loop, sampling.py the choice of a token, streaming.py text
-while it is written, beam.py beam search, flat_step.py and compiled.py faster steps.
+while it is written, beam.py beam search, flat_step.py, packed.py, quantized.py
+and compiled.py faster steps.
 """
 
 import lazy_loader
@@ -9,7 +10,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "flat_step": ["PLAIN", "is_plain", "one_token"],
+        "flat_step": ["EXCHANGED", "PLAIN", "is_plain", "one_token"],
         "loop": [
             "Generators",
             "NotFinite",
@@ -35,6 +36,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "streaming": ["decode_utf8", "stream_text", "until_stop"],
         "beam": ["Beam", "beam_search"],
+        "packed": ["ExchangedGPT2", "PackedLinear", "pack_weights"],
+        "quantized": ["Int8Linear", "quantize_weights", "weight_limit"],
         "compiled": ["CompiledWriter", "StaticCache", "check_compiler"],
     },
 )

@@ -2,18 +2,22 @@
 
 With a cache, each step reads one token. In a small model most of its time then goes
 into calling modules, not into arithmetic. So here are the same products once more, in
-the same order and on the same weights, as plain functions. loop.py calls it.
+the same order and on the same weights, as plain functions. loop.py calls it. packed.py
+and quantized.py exchange the products themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt2course.cache import KVCache
+from gpt2course.generation.packed import ExchangedGPT2, PackedLinear
+from gpt2course.generation.quantized import Int8Linear
 from gpt2course.model import GPT2, MLP, Block, CausalSelfAttention
 
 PLAIN = {
@@ -27,6 +31,7 @@ PLAIN = {
     nn.Embedding,
     nn.Dropout,
 }
+EXCHANGED = {ExchangedGPT2, PackedLinear, Int8Linear}
 
 
 def one_token(model: GPT2) -> Callable[..., Tensor]:
@@ -36,7 +41,7 @@ def one_token(model: GPT2) -> Callable[..., Tensor]:
     is left to its own `hidden`.
 
     Args:
-        model: ours.
+        model: ours, also as `pack_weights` and `quantize_weights` return it.
 
     Returns:
         a function of input_ids (B, 1), position_ids, mask and cache, all as in
@@ -46,7 +51,7 @@ def one_token(model: GPT2) -> Callable[..., Tensor]:
 
     Chapter: the KV cache.
     """
-    if not is_plain(model):
+    if not is_plain(model, PLAIN | EXCHANGED):
         return model.hidden
     config = model.config
     C = config.n_embd
@@ -58,10 +63,8 @@ def one_token(model: GPT2) -> Callable[..., Tensor]:
     for block in model.h:
         attn, mlp = block.attn, block.mlp
         used = (block.ln_1, attn.c_attn, attn.c_proj, block.ln_2, mlp.c_fc, mlp.c_proj)
-        blocks.append([(module.weight, module.bias) for module in used])
-
-    def norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return torch.layer_norm(x, (C,), weight, bias, config.layer_norm_epsilon)
+        blocks.append([_function(module) for module in used])
+    ln_f = _function(model.ln_f)
 
     def hidden(
         input_ids: Tensor,
@@ -75,34 +78,45 @@ def one_token(model: GPT2) -> Callable[..., Tensor]:
         else:
             position = F.embedding(position_ids[:, 0], wpe)
         x = F.embedding(input_ids[:, 0], wte) + position  # (B, C)
-        for layer, weights in enumerate(blocks):
-            ln_1, c_attn, attn_proj, ln_2, c_fc, mlp_proj = weights
-            qkv = F.linear(norm(x, *ln_1), *c_attn)
-            q, k, v = qkv.view(-1, 3, H, 1, D).unbind(1)
+        for layer, functions in enumerate(blocks):
+            ln_1, c_attn, attn_proj, ln_2, c_fc, mlp_proj = functions
+            q, k, v = c_attn(ln_1(x)).view(-1, 3, H, 1, D).unbind(1)
             k, v = cache.update(layer, k, v)
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-            x = x + F.linear(y.reshape(-1, C), *attn_proj)
-            y = F.linear(norm(x, *ln_2), *c_fc)
-            x = x + F.linear(F.gelu(y, approximate="tanh"), *mlp_proj)
+            x = x + attn_proj(y.reshape(-1, C))
+            y = F.gelu(c_fc(ln_2(x)), approximate="tanh")
+            x = x + mlp_proj(y)
         cache.advance(1)
-        return norm(x, model.ln_f.weight, model.ln_f.bias)[:, None]
+        return ln_f(x)[:, None]
 
     return hidden
 
 
-def is_plain(model: nn.Module) -> bool:
+def _function(module: nn.Module) -> Callable[[Tensor], Tensor]:
+    """What a layer computes, without the checks around a call of a module."""
+    if isinstance(module, nn.LayerNorm):
+        shape, eps = module.normalized_shape, module.eps
+        weight, bias = module.weight, module.bias
+        return lambda x: torch.layer_norm(x, shape, weight, bias, eps)
+    if isinstance(module, nn.Linear):
+        return partial(F.linear, weight=module.weight, bias=module.bias)
+    return module.forward
+
+
+def is_plain(model: nn.Module, kinds: set[type] = PLAIN) -> bool:
     """Whether the weights alone say what a model computes.
 
     Args:
         model: any module.
+        kinds: the modules that it may consist of; our own by default.
 
     Returns:
-        True for our own modules, none of them exchanged, hooked or training.
+        True for modules of these kinds, none of them hooked or training.
     """
     if model.training:
         return False
     for module in model.modules():
         hooked = module._forward_hooks or module._forward_pre_hooks
-        if type(module) not in PLAIN or hooked or "forward" in vars(module):
+        if type(module) not in kinds or hooked or "forward" in vars(module):
             return False
     return True

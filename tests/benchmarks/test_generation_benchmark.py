@@ -29,7 +29,18 @@ def generation():
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize(
     "contestant",
-    ["ours", "transformers", "llms-from-scratch", "products", "naive", "compiled"],
+    [
+        "ours",
+        "transformers",
+        "llms-from-scratch",
+        "products",
+        "naive",
+        "compiled",
+        "packed",
+        "int8",
+        "ctranslate2",
+        "ctranslate2-int8",
+    ],
 )
 def test_a_contestant_says_how_long_each_token_took(
     generation, capsys, monkeypatch, contestant, batch
@@ -38,6 +49,8 @@ def test_a_contestant_says_how_long_each_token_took(
         pytest.importorskip(
             "llms_from_scratch.ch04", reason="pip install --no-deps llms-from-scratch"
         )
+    if contestant.startswith("ctranslate2"):
+        pytest.importorskip("ctranslate2", reason="pip install ctranslate2")
     if contestant == "compiled" and batch > 1:
         with pytest.raises(SystemExit, match="one text at a time; pass --batches 1"):
             generation.child(contestant, "tiny", batch, "cpu", "float32")

@@ -46,6 +46,32 @@ def test_it_is_greedy_unless_asked(capsys):
     assert written(capsys, "--repetition-penalty", "5") != greedy
 
 
+def test_int8_weights(capsys, monkeypatch):
+    import gpt2course.generation
+
+    made = []
+    quantize = gpt2course.generation.quantize_weights
+
+    def note(model):
+        made.append(quantize(model))
+        return made[-1]
+
+    monkeypatch.setattr(gpt2course.generation, "quantize_weights", note)
+    exact = written(capsys, "--quantize", "no")
+    assert not made
+    text = written(capsys, "--quantize", "int8")
+    assert text.startswith("This movie was ")
+    ids = load_tokenizer().encode("This movie was")
+    assert text == load_tokenizer().decode([*ids, *generate(made[0], ids, 12)]) + "\n"
+    assert exact.startswith("This movie was ")
+
+
+def test_an_unknown_quantization_is_refused(capsys):
+    err = refused(capsys, *PROMPT, "--quantize", "int4")
+    assert "quantize" in err
+    assert "int8" in err
+
+
 @pytest.mark.parametrize(
     "options",
     [
