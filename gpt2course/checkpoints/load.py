@@ -61,7 +61,7 @@ def checkpoint_folder(name: str | None = None) -> Path:
     """
     name = checkpoint_name(name)
     if name == "mini":
-        verify(MINI, json.loads(MINI_SHA256.read_text()))
+        verify(MINI, json.loads(MINI_SHA256.read_text(encoding="utf-8")))
         return MINI
     if name in HUB_CHECKPOINTS:
         # imported when it is needed: huggingface_hub takes its time

@@ -222,7 +222,7 @@ def load_classifier(
     Chapter: evaluating-a-classifier.
     """
     if folder is None:
-        verify(CLASSIFIER, json.loads(CLASSIFIER_SHA256.read_text()))
+        verify(CLASSIFIER, json.loads(CLASSIFIER_SHA256.read_text(encoding="utf-8")))
     folder = Path(folder or CLASSIFIER)
     found = reconcile(folder)
     config, tokenizer = _configuration(folder), found.tokenizer

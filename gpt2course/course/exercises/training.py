@@ -156,12 +156,12 @@ def atomic(f) -> str:
     old, new = "old " * 5, "new " * 100_000  # more than any buffer holds
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state"
-        path.write_text(old)
+        path.write_text(old, encoding="utf-8")
         seen: list[str] = []
 
         def pull_the_plug(*_: object) -> None:
             """Called around everything that happens: what would a reader find now?"""
-            found = path.read_text() if path.exists() else None
+            found = path.read_text(encoding="utf-8") if path.exists() else None
             if found not in (old, new) and not seen:
                 seen.append(
                     "no file at all"
@@ -180,7 +180,7 @@ def atomic(f) -> str:
                 f"pulled at the wrong moment, the plug leaves {seen[0]}; write beside "
                 "it, close, then rename"
             )
-        if path.read_text() != new:
+        if path.read_text(encoding="utf-8") != new:
             raise NotYet(
                 "afterwards the file still holds the old text; it should hold the new "
                 "one"
@@ -192,7 +192,7 @@ def atomic(f) -> str:
             )
         other = Path(folder) / "first"
         f(new, other)
-        if other.read_text() != new:
+        if other.read_text(encoding="utf-8") != new:
             raise NotYet("where there is no file yet, there should be one afterwards")
     return "Against a power cut it also takes os.fsync: gpt2course/files.py has it."
 

@@ -85,7 +85,7 @@ def machine(*packages: str) -> dict:
 
 def _processor() -> str:
     try:  # Linux knows the name, where platform.processor() does not
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(
             line.split(":")[1].strip()
             for line in lines

@@ -1,0 +1,52 @@
+"""An access token in the environment never reaches a message, a log or a card."""
+
+from __future__ import annotations
+
+import pytest
+from fuzz_material import command, few_reviews, make_inputs
+
+from gpt2course import data
+from gpt2course.cli import main
+
+SECRET = "hf_MarkerOfASecretToken"
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    """A checkpoint, a classifier, two tables; pretraining on few reviews."""
+    path = tmp_path_factory.mktemp("material")
+    before = data.embedded_reviews
+    few_reviews()
+    make_inputs(path)
+    yield path
+    data.embedded_reviews = before
+
+
+COMMANDS = {
+    "doctor": ["--checkpoint", "{c}/checkpoint", "--data", "{c}/data/"],
+    "generate": ["a film", "--checkpoint", "{c}/checkpoint", "--max-new-tokens", "2"],
+    "classify": ["a film", "--model", "{c}/classifier"],
+    "pretrain": [],
+    "finetune-jokes": [],
+    "finetune-sentiment": [],
+    "export-live": ["--output", "{c}/x", "--checkpoint", "{c}/checkpoint"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("right", [True, False])
+def test_no_command_shows_it(material, tmp_path, monkeypatch, capfd, name, right):
+    """Neither when all goes well nor when the hub is asked and cannot answer."""
+    for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.setenv(variable, SECRET)
+    options = [option.format(c=material) for option in COMMANDS[name]]
+    if name in ("pretrain", "finetune-jokes", "finetune-sentiment"):
+        options = command(name, material, tmp_path / "run")[1:]
+    if not right:
+        options += ["--model" if name == "classify" else "--checkpoint", "gpt2"]
+    code = main([name, *options])
+    out, err = capfd.readouterr()
+    assert code == (0 if right else 2), err
+    assert SECRET not in out + err
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
