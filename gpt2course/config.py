@@ -69,6 +69,11 @@ class GPT2Config:
                 raise ValueError(
                     f"{name} is {value}; a dropout probability lies in [0, 1)"
                 )
+        spread = self.initializer_range
+        if type(spread) not in (int, float) or not 0 < spread < float("inf"):
+            raise ValueError(
+                f"initializer_range is {spread!r}; it must be a number above 0"
+            )
         if self.eos_token_id is None or not 0 <= self.eos_token_id < self.vocab_size:
             object.__setattr__(self, "eos_token_id", self.vocab_size - 1)
 
