@@ -46,7 +46,30 @@ def is_main_process() -> bool:
 
     Under `torchrun` every process runs the whole program, and one should report.
     """
-    return rank() == 0 and os.environ.get("RANK", "0") == "0"
+    return rank() == 0 and (not _started_from_outside() or _variable("RANK", 0) == 0)
+
+
+def _started_from_outside() -> bool:
+    """By torchrun or a user's own program, which sets all variables.
+
+    A RANK that is left over in a shell means nothing.
+    """
+    return {"RANK", "LOCAL_RANK", "WORLD_SIZE"} <= os.environ.keys()
+
+
+def _variable(name: str, default: int) -> int:
+    """A whole number of the environment.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    given = os.environ.get(name, str(default))
+    if not given.isdecimal():
+        raise ValueError(
+            f"the environment variable {name} is {given!r}, and torchrun sets it to a "
+            f"whole number; unset {name}"
+        )
+    return int(given)
 
 
 def sum_over_processes(tensor: Tensor) -> Tensor:
@@ -96,8 +119,8 @@ def pick_device(name: str, num_processes: int = 1) -> torch.device:
         apple = name == "auto" and num_processes == 1
         apple = apple and torch.backends.mps.is_available()
         return torch.device("mps" if apple else "cpu")
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    local_size = int(os.environ.get("LOCAL_WORLD_SIZE", num_processes))
+    local_rank = _variable("LOCAL_RANK", 0)
+    local_size = _variable("LOCAL_WORLD_SIZE", num_processes)
     if local_size > gpus:
         raise ValueError(
             f"num_processes is {local_size} and this machine has {gpus} GPU(s), one "
@@ -160,7 +183,7 @@ def run_in_processes(
         KeyboardInterrupt: after ctrl-C, when all have come to an end.
     """
     backend = "gloo" if pick_device(device, num_processes).type != "cuda" else "nccl"
-    if "LOCAL_RANK" in os.environ:
+    if _started_from_outside():
         return _run_in_started_process(work, job, num_processes, backend)
     if num_processes == 1:
         return work(job)
@@ -238,7 +261,7 @@ def _process(
 
 def _run_in_started_process(work, job, num_processes: int, backend: str):
     """One of the processes that torchrun, or a user's own program, has started."""
-    started = int(os.environ.get("WORLD_SIZE", "1"))
+    started = _variable("WORLD_SIZE", 1)
     if started != num_processes:
         raise ValueError(
             f"num_processes is {num_processes}, but {started} were started; set "

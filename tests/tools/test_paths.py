@@ -41,8 +41,8 @@ def test_where_is_what_names_every_room() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yml")))
 def test_workflows_call_commands_that_exist(path: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    called = re.findall(r"\bmake ([a-z]+)", path.read_text(encoding="utf-8"))
-    assert called
+    commands = re.sub(r"#.*", "", path.read_text(encoding="utf-8"))
+    called = re.findall(r"\bmake ([a-z]+)", commands)
     assert [n for n in called if not re.search(rf"^{n}:", makefile, re.M)] == []
 
 

@@ -124,3 +124,25 @@ def test_ctrl_c_waits_for_the_step_and_the_second_does_not():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+STARTED = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "first"),
+    [({}, True), ({"RANK": "1"}, True), ({"RANK": "{}"}, True), (STARTED, False)],
+)
+def test_a_rank_counts_only_beside_the_other_variables(monkeypatch, variables, first):
+    for name in STARTED:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert is_main_process() is first
+
+
+def test_a_variable_that_is_no_number_is_named(monkeypatch):
+    for name in STARTED:
+        monkeypatch.setenv(name, "{}")
+    with pytest.raises(ValueError, match=r"RANK is '\{\}'.*unset RANK"):
+        is_main_process()
