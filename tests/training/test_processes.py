@@ -13,7 +13,12 @@ import torch
 from conftest import run_python
 
 from gpt2course.training import CtrlC, pick_device, run_in_processes
-from gpt2course.training.processes import rank, sum_over_processes, world_size
+from gpt2course.training.processes import (
+    is_main_process,
+    rank,
+    sum_over_processes,
+    world_size,
+)
 
 ON_CPU_ONLY = pytest.mark.skipif(
     torch.cuda.is_available(), reason="this machine has a GPU"
