@@ -20,8 +20,8 @@ from gpt2course.model import GPT2
 # the same examples every time, and as long as a busy machine needs for them
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.load_profile("course")
-# fixtures of the rooms sentiment and cli
-pytest_plugins = ["sentiment_samples", "cli_tools"]
+# fixtures of the rooms sentiment and cli, and the package as a wheel
+pytest_plugins = ["sentiment_samples", "cli_tools", "wheel"]
 torch.set_num_threads(1)  # the models are tiny: a second thread would only wait
 TINY = GPT2Config(vocab_size=61, n_positions=32, n_embd=24, n_layer=3, n_head=4)
 FOLLOWS_THE_SHELL = (

@@ -245,6 +245,7 @@ def write_checksums() -> None:
 def main() -> int:
     """Record every chapter; remove the references of chapters that are gone."""
     os.environ |= {"OMP_NUM_THREADS": "1", "GPT2COURSE_EFFORT": "quick"}
+    os.environ.setdefault("GPT2COURSE_CHECKPOINT", "mini")
     if settings.checkpoint_name() != "mini":
         print(
             "references are those of the mini checkpoint: unset GPT2COURSE_CHECKPOINT",

@@ -7,6 +7,7 @@ the pages with the extensions in sphinx_ext/, and notebooks/ writes the notebook
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from tools.chapters import ConvertError
-from tools.execute import run_chapters
+from tools.execute import run_chapters, run_seconds
 from tools.notebooks import write_notebooks
 from tools.publication import ROOT
 from tools.stale import BUILD, empty_when_stale, say
@@ -88,6 +89,8 @@ def build(only: str | None) -> int:
         return 1
     if not only:
         write_root_page(BUILD / "html")
+        seconds = json.dumps(run_seconds(names), indent=1)
+        (BUILD / "run-seconds.json").write_text(seconds + "\n", encoding="utf-8")
         write_notebooks(ROOT / "book", BUILD / "html/notebooks")
     return 0
 

@@ -116,4 +116,16 @@ def glued_values(chapter: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     glued = json.loads(path.read_text(encoding="utf-8"))
-    return {name: output["data"]["text/plain"] for name, output in glued.items()}
+    # without the joiner that keeps the book from reading a text as a number
+    return {
+        name: output["data"]["text/plain"].replace("\N{WORD JOINER}", "")
+        for name, output in glued.items()
+    }
+
+
+def run_seconds(chapter: Path) -> float | None:
+    """How long the cells of a chapter ran in the last build; None if they did not."""
+    path = chapter.parent.parent / "_build/run-seconds.json"
+    if not path.exists():
+        return None
+    return json.loads(path.read_text(encoding="utf-8")).get(chapter.stem)

@@ -73,6 +73,18 @@ def run_chapters(names: list[str], root: Path = ROOT) -> list[str]:
     return failed
 
 
+def run_seconds(names: list[str], root: Path = ROOT) -> dict[str, float]:
+    """How long each chapter ran when its outputs were made: {"tokens": 12.3, ...}."""
+    cache = get_cache(stale.CACHE)
+    seconds = {}
+    for name in names:
+        notebook = read_notebook(root / f"{name}.md")
+        if notebook and is_cached(cache, notebook):
+            record = cache.match_cache_notebook(notebook)
+            seconds[Path(name).name] = record.data["execution_seconds"]
+    return seconds
+
+
 def read_notebook(path: Path) -> NotebookNode | None:
     """A chapter as the book reads it; None for one without a code cell."""
     text = read_chapter(path)

@@ -1,8 +1,9 @@
 """What the pages of the course need.
 
-notebook.py holds glue, show and table; plots.py and widgets.py draw; interpret.py looks
-inside a model; exercises/ holds the checks, measurements/ the committed figures, of
-which recorded.py shows those of the real GPT-2.
+opening.py is every notebook's first cell; notebook.py holds glue, show and table;
+plots.py and widgets.py draw; interpret.py looks inside a model; exercises/ holds the
+checks, measurements/ the committed figures, of which recorded.py shows those of the
+real GPT-2.
 """
 
 import lazy_loader
@@ -22,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "merges_of",
         ],
         "notebook": ["code_of", "glue", "INK", "show", "table", "Text", "visible"],
+        "opening": ["start", "to_drive"],
         "plots": [
             *("BLUE", "COLOURS", "GREEN", "ORANGE", "PURPLE"),
             *("attention_map", "axes", "bars", "confusion", "grouped_bars"),

@@ -1,8 +1,11 @@
 """Every chapter runs as a notebook: cells, assertions, recorded outputs, exercises.
 
-Stubs must fail their checks, solutions must pass them: `references.to_run` turns both
-into assertions. Two chapters run at a time, each in a process of nbval, at effort quick
-unless GPT2COURSE_EFFORT says otherwise.
+As a learner runs it: far from the repository, with the package from its wheel and
+nothing else of the checkout. Stubs must fail their checks, solutions must pass them:
+`references.to_run` turns both into assertions. Two chapters run at a time, each in a
+process of nbval, at effort quick unless GPT2COURSE_EFFORT says otherwise. Light
+chapters run twice in the same kernel, the students' edition first, and all of them
+with GPT2COURSE_TWICE=all.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,51 +21,77 @@ import pytest
 import references
 from references import AT_A_TIME, BOOK, CELL_SECONDS, ChapterError, converter
 from samples import SAMPLE, spoiled
+from wheel import ROOT, outside
 
 from gpt2course import settings
 
 RESULT = re.compile(r"^(PASSED|FAILED) .*?(\w+)\.ipynb::Cell (\d+)", flags=re.M)
 
 
-def run_nbval(*paths: Path) -> tuple[int, str]:
+# at effort quick their cells take a few seconds, apart from the imports
+LIGHT = ("basics", "gpt2", "tokens", "counting", "greedy", "attention", "measurements")
+NOTHING_ELSE = f"""\
+import sys
+files = [getattr(module, "__file__", None) or "" for module in sys.modules.values()]
+found = [file for file in files if file.startswith({str(ROOT)!r})]
+assert not found, f"from the checkout: {{found}}"
+"""
+
+
+def run_nbval(python: Path, *paths: Path) -> tuple[int, str]:
     """Run notebooks under nbval; return its exit status and what it printed."""
     command = [
-        *(
-            sys.executable,
-            "-m",
-            "pytest",
-            "--nbval-lax",
-            "--nbval-current-env",
-            "-rA",
-            "--color=no",
-        ),
+        *(python, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-rA"),
+        *("--color=no", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
         *(f"--nbval-cell-timeout={CELL_SECONDS}", "--nbval-kernel-startup-timeout=300"),
-        *("-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
     ]
-    effort = os.environ.get("GPT2COURSE_EFFORT") or "quick"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GPT2COURSE_EFFORT": effort}
+    chosen = {
+        "GPT2COURSE_EFFORT": os.environ.get("GPT2COURSE_EFFORT") or "quick",
+        "GPT2COURSE_CHECKPOINT": settings.checkpoint_name(),
+    }
     result = subprocess.run(
-        [*command, *paths], env=environment, capture_output=True, text=True, check=False
+        [*command, *paths],
+        env=outside(**chosen),
+        cwd=paths[0].parent,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return result.returncode, re.sub(
         r"\x1b\[[\d;]*m", "", result.stdout + result.stderr
     )
 
 
-def run_chapter(chapter: Path, folder: Path) -> tuple[int, int, str]:
+def run_chapter(chapter: Path, folder: Path, python: Path) -> tuple[int, int, str]:
     """Run one chapter; return exit status, number of cells, and what was printed."""
     compare_all = settings.checkpoint_name() == "mini"
     notebook = references.with_references(
         chapter, references.read_references(chapter), compare_all=compare_all
     )
+    if chapter.stem in LIGHT or os.environ.get("GPT2COURSE_TWICE") == "all":
+        notebook.cells = [*students_cells(chapter), *notebook.cells]
+    if any(cell.cell_type == "code" for cell in notebook.cells):
+        notebook.cells.append(nbformat.v4.new_code_cell(NOTHING_ELSE))
     path = folder / f"{chapter.stem}.ipynb"
     nbformat.write(notebook, path)
-    status, printed = run_nbval(path)
+    status, printed = run_nbval(python, path)
     return status, sum(cell.cell_type == "code" for cell in notebook.cells), printed
 
 
+def students_cells(chapter: Path) -> list[nbformat.NotebookNode]:
+    """The cells that a student gets, with ids of their own."""
+    cells = converter.convert(chapter).cells
+    for cell in cells:
+        cell.id = f"student-{cell.id}"
+    return cells
+
+
 @pytest.fixture(scope="session")
-def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+def runs(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    learner_python: Path,
+):
     """The runs of the chapters that were asked for; two are always under way."""
     folder = tmp_path_factory.mktemp("chapters")
     wanted = [
@@ -72,7 +100,10 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         if "runs" in item.fixturenames
     ]
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        yield {chapter: pool.submit(run_chapter, chapter, folder) for chapter in wanted}
+        yield {
+            chapter: pool.submit(run_chapter, chapter, folder, learner_python)
+            for chapter in wanted
+        }
         pool.shutdown(cancel_futures=True)
 
 
@@ -92,7 +123,7 @@ def test_chapter_runs(chapter: Path, runs: dict[Path, Future]) -> None:
 
 @pytest.mark.slow
 def test_nbval_sees_what_is_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learner_python: Path
 ) -> None:
     """Wrong references, cells that raise, stubs that pass, solutions that fail."""
     monkeypatch.setenv("GPT2COURSE_CHECKPOINT", "mini")
@@ -112,18 +143,19 @@ def test_nbval_sees_what_is_wrong(
     ):
         notebook = references.with_references(path, [reference], compare_all=True)
         nbformat.write(notebook, tmp_path / f"{name}.ipynb")
-    _, printed = run_nbval(*sorted(tmp_path.glob("*.ipynb")))
+    _, printed = run_nbval(learner_python, *sorted(tmp_path.glob("*.ipynb")))
     results: dict[str, dict[int, str]] = {}
     for outcome, name, cell in RESULT.findall(printed):
         results.setdefault(name, {})[int(cell)] = outcome[0]
-    # the sample's cells: one with a reference, the check, the stub, the solution
+    # the sample's cells: the opening, one with a reference, the check, the stub, the
+    # solution
     assert {
         name: "".join(outcome for _, outcome in sorted(cells.items()))
         for name, cells in results.items()
     } == {
-        "right": "PPPP",
-        "exercises": "FPFF",
-        "raises": "FFFF",
+        "right": "PPPPP",
+        "exercises": "PFPFF",
+        "raises": "PFFFF",
     }, printed
 
 

@@ -88,14 +88,8 @@ for line in lines:
 
 
 @pytest.mark.slow
-def test_every_command_runs_from_a_wheel(tmp_path):
+def test_every_command_runs_from_a_wheel(tmp_path, wheel):
     """What pip would install is complete, and works far from the repository."""
-    build = run_python(
-        *("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
-        *("--disable-pip-version-check", "--wheel-dir", str(tmp_path), str(ROOT)),
-    )
-    assert build.returncode == 0, build.stderr
-    (wheel,) = tmp_path.glob("gpt2course-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     (entry,) = tmp_path.glob("installed/*.dist-info/entry_points.txt")

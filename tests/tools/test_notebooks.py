@@ -12,7 +12,8 @@ import pytest
 from references import BOOK, converter
 from samples import SAMPLE, spoiled
 
-from tools import chapters
+from gpt2course import __version__
+from tools import chapters, publication
 from tools.notebooks import pictures, prose
 
 convert, ConvertError = converter.convert, converter.ConvertError
@@ -38,7 +39,9 @@ def nowhere_published(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever this copy's remote is: here nobody knows where the site will be."""
     for name in ("SITE_URL", "GITHUB_REPOSITORY"):
         monkeypatch.delenv(name, raising=False)
-    for module in (converter, prose):
+    for name in ("GITHUB_SHA", "PUBLISHED_RELEASE"):
+        monkeypatch.delenv(name, raising=False)
+    for module in (publication, prose):
         monkeypatch.setattr(module, "repository", lambda: None)
 
 
@@ -75,9 +78,8 @@ def test_chapters_become_plain_notebooks(chapter: Path, solutions: bool) -> None
     source = chapter.read_text(encoding="utf-8")
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     hidden = 0 if solutions else source.count("tags: [solution]")
-    assert (
-        len(code) == len(re.findall(r"^```\{code-cell\}", source, flags=re.M)) - hidden
-    )
+    on_page = len(re.findall(r"^```\{code-cell\}", source, flags=re.M))
+    assert len(code) == on_page - hidden + bool(on_page), "and the opening cell"
     assert not any(cell.outputs or cell.execution_count for cell in code)
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
 
@@ -234,16 +236,20 @@ def test_links_lead_to_the_published_site(
 def test_the_course_is_installed_from_where_it_is_published(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "pip install ./FOLDER" in convert(SAMPLE).cells[0].source, (
-        "nobody knows the address: say how"
-    )
-    monkeypatch.setattr(converter, "repository", lambda: "someone/course")
-    first = next(cell for cell in convert(SAMPLE).cells if cell.cell_type == "code")
-    assert (
-        '%pip install --quiet "gpt2course @ git+https://github.com/someone/course"'
-        in first.source
-    )
-    assert 'if importlib.util.find_spec("gpt2course") is None:' in first.source
+    def first() -> str:
+        return next(c for c in convert(SAMPLE).cells if c.cell_type == "code").source
+
+    assert "%pip install /PATH/TO/THE/COPY" in first(), "nobody knows the address"
+    monkeypatch.setattr(publication, "repository", lambda: "someone/course")
+    monkeypatch.setenv("GITHUB_SHA", "0123abc")
+    address = "https://github.com/someone/course/archive/0123abc.zip"
+    assert f'%pip install --quiet "gpt2course @ {address}"' in first()
+    assert 'if importlib.util.find_spec("gpt2course") is None:' in first()
+    monkeypatch.setenv("PUBLISHED_RELEASE", __version__)
+    assert f'%pip install --quiet "gpt2course=={__version__}"' in first()
+    monkeypatch.setenv("PUBLISHED_RELEASE", "99")
+    with pytest.raises(ValueError, match="PUBLISHED_RELEASE is 99"):
+        first()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ prose. The student edition leaves the solutions out. Anything that has no plain 
 here is an error: MyST syntax never reaches a reader of a notebook.
 
 `python -m tools.notebooks FOLDER` writes the student edition, with --solutions the
-instructor's. blocks.py has directives, prose.py roles and links, pictures.py images.
+instructor's. opening.py has the first cell, blocks.py directives, prose.py roles and
+links, pictures.py images.
 """
 
 from __future__ import annotations
@@ -21,23 +22,11 @@ from nbformat import NotebookNode
 
 from tools.chapters import ConvertError, chapter_files, read_chapter
 from tools.notebooks.blocks import Page
-from tools.publication import repository
+from tools.notebooks.opening import opening
 
 __all__ = ["ConvertError", "chapter_files", "convert", "write_notebooks"]
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-INSTALL = """\
-# installs the course where it is missing, in Colab for example; a minute at most
-import importlib.util
-
-if importlib.util.find_spec("gpt2course") is None:
-    %pip install --quiet "gpt2course @ git+https://github.com/{repository}"
-"""
-HOW_TO_INSTALL = (
-    "It needs the package `gpt2course`. If the first import fails, install the package"
-    " from a copy of the course's repository: `pip install ./FOLDER`, with the name of"
-    " your copy's folder."
-)
 
 
 def write_notebooks(book: Path, folder: Path, *, solutions: bool = False) -> list[Path]:
@@ -100,20 +89,6 @@ def code_cell(source: str, tags: list[str]) -> NotebookNode:
     if {"hide-input", "hide-cell", "remove-input"} & set(tags):
         metadata |= {"source_hidden": True, "jupyter": {"source_hidden": True}}
     return nbformat.v4.new_code_cell(source, metadata=metadata)
-
-
-def opening(page: Page) -> list[NotebookNode]:
-    """The first cells: where this comes from, and how to get the package."""
-    where = page.to_page("a page of the course", page.path.stem, "")
-    text = (
-        f"*This notebook is {where}. Numbers in its text are those of the page; the"
-        " cells compute yours.*"
-    )
-    owner_and_name = repository()
-    if not owner_and_name:
-        return [nbformat.v4.new_markdown_cell(f"{text}\n\n{HOW_TO_INSTALL}")]
-    install = INSTALL.format(repository=owner_and_name).rstrip()
-    return [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell(install)]
 
 
 def give_ids(cells: list[NotebookNode], name: str) -> None:

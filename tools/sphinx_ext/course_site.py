@@ -21,9 +21,11 @@ def dress_page(
     context["metatags"] = social.meta_tags(app, pagename, title, meta)
     context["theme_extra_footer"] = provenance.foot(app, pagename)
     body = diagrams.readable_figures(context.get("body") or "")
-    if provenance.seconds_of(app, pagename) is not None:
+    if pagename.startswith("book/"):  # the others are search and the like
         links = provenance.notebook_links(pagename, context["pathto"])
         body = body.replace("</h1>", f"</h1>\n{links}", 1)
+    # keeps the book from reading a text as a number; who copies it stumbles over it
+    body = body.replace("\N{WORD JOINER}", "")
     if body:
         context["body"] = body
     tidy.drop_unused_scripts(context)

@@ -10,7 +10,7 @@ from pathlib import Path
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 
-from tools.publication import ROOT, repository
+from tools.publication import ROOT, colab, repository
 
 LICENCE = (
     'Text and figures: <a href="https://creativecommons.org/licenses/by/4.0/"'
@@ -60,14 +60,23 @@ def seconds_of(app: Sphinx, pagename: str) -> float | None:
 
 
 def notebook_links(pagename: str, pathto: Callable) -> str:
-    """The links under a title: open the page's notebook in Colab, or download it."""
-    notebook = f"notebooks/{Path(pagename).name}.ipynb"
-    links = [f'<a href="{pathto(notebook, 1)}" download>Download notebook</a>']
-    if owner_and_name := repository():
-        github = f"https://colab.research.google.com/github/{owner_and_name}"
-        colab = html.escape(f"{github}/blob/gh-pages/{notebook}")
-        links.insert(0, f'<a href="{colab}" rel="noopener">Open in Colab</a>')
-    return f'<p class="course-links">{" ".join(links)}</p>'
+    """The links under a title: open the page's notebook in Colab, or download it.
+
+    Where no repository is known, Colab has nothing to open: a line says what to do.
+    """
+    name = f"{Path(pagename).name}.ipynb"
+    download = html.escape(pathto(f"notebooks/{name}", 1))
+    links = f'<a href="{download}" download>Download notebook</a>'
+    if address := colab(name):
+        address = html.escape(address)
+        links = f'<a href="{address}" rel="noopener">Open in Colab</a> {links}'
+        return f'<p class="course-links">{links}</p>'
+    local = f"_build/html/notebooks/{name}"
+    command = f"pip install . jupyterlab && jupyter lab {local}"
+    return (
+        f'<p class="course-links">{links}</p>\n<p class="course-run">To run it, in the '
+        f"folder of the course: <code>{html.escape(command)}</code></p>"
+    )
 
 
 def foot(app: Sphinx, pagename: str) -> str:
