@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 # str.splitlines and some editors cut lines at these, MyST does not
 SEPARATORS = re.compile(r"[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+
+# the ranges of an exercise's numbers
+RATINGS = {"difficulty": range(1, 4), "minutes": range(1, 61), "points": range(1, 6)}
 
 
 class ConvertError(ValueError):
@@ -100,6 +103,49 @@ def exercise_labels(text: str) -> list[str]:
 def exercise_name(page: int | None, number: int) -> str:
     """What an exercise is called, as on the site: "Exercise 4.3"."""
     return f"Exercise {page}.{number}" if page else f"Exercise {number}"
+
+
+@dataclass(frozen=True)
+class Rating:
+    """What an exercise asks for: `:exercise: {difficulty: 2, ...}` in its cell."""
+
+    difficulty: int
+    minutes: int
+    points: int
+    trains: str
+
+    @classmethod
+    def read(cls, metadata: object) -> Rating:
+        """A rating from the metadata of a cell.
+
+        Raises:
+            ValueError: a field is missing, unknown, or out of its range.
+        """
+        wanted = [field.name for field in fields(cls)]
+        if not isinstance(metadata, dict) or set(metadata) != set(wanted):
+            raise ValueError(f"{metadata!r} must have exactly {', '.join(wanted)}")
+        rating = cls(**metadata)
+        for name, limits in RATINGS.items():
+            value = getattr(rating, name)
+            if type(value) is not int or value not in limits:
+                raise ValueError(
+                    f"{name} is {value!r}; it must be a whole number from"
+                    f" {limits[0]} to {limits[-1]}"
+                )
+        if not isinstance(rating.trains, str) or not rating.trains.strip():
+            raise ValueError(f"trains is {rating.trains!r}; say it in a few words")
+        return rating
+
+    @property
+    def dots(self) -> str:
+        """One to three of three dots."""
+        return "●" * self.difficulty + "○" * (3 - self.difficulty)
+
+    @property
+    def rest(self) -> str:
+        """Minutes, points, and what it trains."""
+        points = "1 point" if self.points == 1 else f"{self.points} points"
+        return f"{self.minutes} minutes · {points} · trains {self.trains}"
 
 
 def title_of(path: Path) -> str:

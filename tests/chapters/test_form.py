@@ -16,6 +16,8 @@ import yaml
 from chapter import CHAPTERS, Chapter, checked, code_with_tag
 from samples import SAMPLE, spoiled
 
+from tools.chapters import Rating
+
 DESCRIPTION_LENGTH = range(50, 161)  # what search engines show
 
 # ---- the rules: each yields what is wrong with a chapter ---------------------------
@@ -78,6 +80,16 @@ def exercises_are_complete(chapter: Chapter) -> Iterator[str]:
             yield f"{exercise.label}: there is no folded hint"
 
 
+def exercises_are_rated(chapter: Chapter) -> Iterator[str]:
+    """Readers and teachers choose by difficulty, minutes, points and purpose."""
+    cells = [c for c in chapter.cells if "exercise" in c.metadata.get("tags", ())]
+    for exercise, cell in zip(chapter.exercises, cells, strict=False):
+        try:
+            Rating.read(dict(cell.metadata.get("exercise", {})))
+        except ValueError as error:
+            yield f"{exercise.label}: `:exercise:` in its cell: {error}"
+
+
 def every_solution_is_gated(chapter: Chapter) -> Iterator[str]:
     """What is outside of the gates would be seen by students, and tested by nobody."""
     for tag, inside in (("exercise", "text"), ("solution", "solution")):
@@ -132,6 +144,7 @@ RULES: tuple[Rule, ...] = (
     *(has_description, has_objectives, has_summary, has_exercises),
     *(
         exercises_are_complete,
+        exercises_are_rated,
         every_solution_is_gated,
         plumbing_is_folded,
         pictures_have_alt_text,
@@ -224,6 +237,12 @@ def test_the_sample_has_the_form(rule: Rule) -> None:
             "Hint\n:class: tip",
             "no folded hint",
         ),
+        (exercises_are_rated, ":exercise: {", ":other: {", "must have exactly"),
+        (exercises_are_rated, "points: 2, ", "", "must have exactly difficulty"),
+        (exercises_are_rated, "difficulty: 1", "difficulty: 4", "from 1 to 3"),
+        (exercises_are_rated, "points: 2", "points: 2.5", "points is 2.5"),
+        (exercises_are_rated, "minutes: 5", "minutes: true", "from 1 to 60"),
+        (exercises_are_rated, 'trains: "areas"', 'trains: " "', "in a few words"),
         (
             every_solution_is_gated,
             "[nbval-check-output, any-checkpoint]",

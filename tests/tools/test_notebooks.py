@@ -148,7 +148,7 @@ def test_every_construct_keeps_its_content() -> None:
         "**Areas**\n\n| side | area |\n| --- | --- |\n| 1 |",
         "| two sides | $4$ |",
         "- **Term**: Meaning of the",
-        "### Exercise 1: The area of a square\n\nWrite `area(side)`.",
+        "### Exercise 1: The area of a square\n\n●○○ 5 minutes",
     ]:
         assert expected in text
     assert "nobody reads this" not in text
@@ -424,3 +424,16 @@ def test_pages_and_exercises_have_the_numbers_of_the_site(tmp_path: Path) -> Non
     assert "### Exercise 2.1: The area of a square" in text
     assert "The exercise [Exercise 2.1](#ex-sample-area) was" in text
     assert markdown(convert(chapter.with_name("home.md"))) == "# Home"
+
+
+def test_an_exercise_shows_its_rating_and_keeps_it_as_metadata() -> None:
+    notebook = convert(SAMPLE)
+    assert "●○○ 5 minutes · 2 points · trains areas" in markdown(notebook)
+    kept = [c.metadata.exercise for c in notebook.cells if "exercise" in c.metadata]
+    assert kept == [{"difficulty": 1, "minutes": 5, "points": 2, "trains": "areas"}]
+
+
+def test_a_rating_that_is_not_valid_is_an_error(tmp_path: Path) -> None:
+    chapter = spoiled(tmp_path, "minutes: 5", "minutes: 500")
+    with pytest.raises(ConvertError, match="exercise 1: minutes is 500; it must be"):
+        convert(chapter)

@@ -20,7 +20,7 @@ import nbformat
 from jupytext.myst import CODE_DIRECTIVE, myst_to_notebook
 from nbformat import NotebookNode
 
-from tools.chapters import ConvertError, chapter_files, read_chapter
+from tools.chapters import ConvertError, Rating, chapter_files, read_chapter
 from tools.notebooks.blocks import Page
 from tools.notebooks.opening import opening
 
@@ -59,12 +59,14 @@ def convert(chapter: Path, *, solutions: bool = False) -> NotebookNode:
     text = read_chapter(chapter)
     source = myst_to_notebook(text, CODE_DIRECTIVE, add_source_map=True)
     page = Page(chapter, solutions)
+    page.ratings = ratings(source.cells, page)
     cells = []
     for cell, start in zip(source.cells, source.metadata["source_map"], strict=True):
         if cell.cell_type == "code":
             tags = cell.metadata.get("tags", [])
             if solutions or not (page.in_solution or "solution" in tags):
-                cells.append(code_cell(cell.source, tags))
+                rating = cell.metadata.get("exercise")
+                cells.append(code_cell(cell.source, tags, rating))
         elif markdown := page.markdown(cell.source, first_line(text, start)):
             cells.append(nbformat.v4.new_markdown_cell(markdown))
     page.close()
@@ -83,9 +85,28 @@ def first_line(text: str, start: int) -> int:
     return start + 1
 
 
-def code_cell(source: str, tags: list[str]) -> NotebookNode:
+def ratings(cells: list[NotebookNode], page: Page) -> list[Rating | None]:
+    """The rating of each exercise of a chapter, in order; None where it has none.
+
+    Raises:
+        ConvertError: a rating that is not valid.
+    """
+    found: list[Rating | None] = []
+    for cell in cells:
+        if "exercise" in cell.metadata.get("tags", []):
+            rating = cell.metadata.get("exercise")
+            try:
+                found.append(Rating.read(dict(rating)) if rating else None)
+            except ValueError as error:
+                raise page.error(f"exercise {len(found) + 1}: {error}") from None
+    return found
+
+
+def code_cell(source: str, tags: list[str], rating: dict | None = None) -> NotebookNode:
     """A code cell; what is folded on the page is folded in Jupyter and Colab, too."""
     metadata: dict = {"tags": list(tags)} if tags else {}
+    if rating:
+        metadata["exercise"] = dict(rating)
     if {"hide-input", "hide-cell", "remove-input"} & set(tags):
         metadata |= {"source_hidden": True, "jupyter": {"source_hidden": True}}
     return nbformat.v4.new_code_cell(source, metadata=metadata)

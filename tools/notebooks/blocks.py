@@ -14,7 +14,7 @@ from sphinx.config import Config
 from sphinx.directives.code import LiteralInclude, LiteralIncludeReader
 
 from tools.bibliography import listed
-from tools.chapters import exercise_name
+from tools.chapters import Rating, exercise_name
 from tools.notebooks.prose import Prose, anchor, escape_bars
 
 BOXES = {
@@ -42,6 +42,7 @@ class Page(Prose):
         self.solutions = solutions
         self.open: str | None = None  # "exercise" or "solution"
         self.exercises = 0
+        self.ratings: list[Rating | None] = []  # of the chapter's exercises, in order
         self.titled = False
 
     @property
@@ -206,7 +207,10 @@ class Page(Prose):
             return ["#### Solution"]
         self.exercises += 1
         name = exercise_name(self.number, self.exercises)
-        return named(options, ["", f"### {name}: {self.text(argument)}"])
+        heading = ["", f"### {name}: {self.text(argument)}"]
+        if rating := dict(enumerate(self.ratings, 1)).get(self.exercises):
+            heading += ["", f"{rating.dots} {rating.rest}", ""]
+        return named(options, heading)
 
     def box(self, title: str, body: list[str], options: dict[str, str]) -> list[str]:
         """An admonition as a quotation with a bold title; a folded one stays folded."""
