@@ -31,7 +31,7 @@ page: $(READY)  ## build one chapter: make page P=tokens
 test: $(READY)  ## pass every test (builds the book first, if it is not built)
 	@echo "== Testing"
 	$(BIN)/python -m tools.build
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 notebooks: $(READY)  ## run every chapter as a notebook: make notebooks CHECKPOINT=gpt2
 	$(if $(CHECKPOINT),GPT2COURSE_CHECKPOINT=$(CHECKPOINT)) $(BIN)/python -m pytest tests/chapters

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 import venv
@@ -27,11 +28,21 @@ RUNNERS = ("ipykernel", "nbval", "pip")
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package as pip would publish it; alone in its folder."""
-    folder = tmp_path_factory.mktemp("index")
+    """The package as pip would publish it; alone in its folder.
+
+    Built from a copy: setuptools writes beside the sources, and two processes may test.
+    """
+    folder, source = tmp_path_factory.mktemp("index"), tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(
+        ROOT / "gpt2course",
+        source / "gpt2course",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     build = run_python(
         *("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
-        *("--disable-pip-version-check", "--wheel-dir", str(folder), str(ROOT)),
+        *("--disable-pip-version-check", "--wheel-dir", str(folder), str(source)),
     )
     assert build.returncode == 0, build.stderr
     (path,) = folder.glob("gpt2course-*.whl")
