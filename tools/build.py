@@ -18,6 +18,7 @@ from pathlib import Path
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from tools.chapters import ConvertError
+from tools.chapters import chapter_files
 from tools.execute import run_chapters, run_seconds
 from tools.notebooks import write_notebooks
 from tools.publication import ROOT
@@ -79,7 +80,8 @@ def build(only: str | None) -> int:
     except ValueError as error:  # the message says what to do
         say(str(error))
         return 2
-    failed = run_chapters([only] if only else names)
+    chapters = [f"book/{path.stem}" for path in chapter_files(ROOT / "book")]
+    failed = run_chapters([name for name in chapters if only in (None, name)])
     if failed:
         say(f"stopped: {', '.join(failed)} failed, see above")
         return 1
@@ -89,7 +91,7 @@ def build(only: str | None) -> int:
         return 1
     if not only:
         write_root_page(BUILD / "html")
-        seconds = json.dumps(run_seconds(names), indent=1)
+        seconds = json.dumps(run_seconds(chapters), indent=1)
         (BUILD / "run-seconds.json").write_text(seconds + "\n", encoding="utf-8")
         write_notebooks(ROOT / "book", BUILD / "html/notebooks")
     return 0

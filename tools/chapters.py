@@ -50,9 +50,17 @@ def read_chapter(path: Path) -> str:
 
 
 def chapter_files(book: Path) -> list[Path]:
-    """Every chapter of the table of contents, in its order."""
+    """Every chapter of the table of contents, in its order.
+
+    Pages in reStructuredText only show docstrings: they are no chapters.
+    """
     toc = parse_toc_yaml(book.parent / "_toc.yml")
-    return [book.parent / f"{name}.md" for name in toc]
+    pages = [book.parent / name for name in toc]
+    return [
+        page.with_suffix(".md")
+        for page in pages
+        if not page.with_suffix(".rst").exists()
+    ]
 
 
 def page_numbers(book: Path) -> dict[str, int]:
