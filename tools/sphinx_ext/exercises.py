@@ -33,7 +33,7 @@ class Rate(SphinxTransform):
         ]
         try:
             for metadata in ratings:  # one, as tests see to
-                exercise.insert(1, line(Rating.read(dict(metadata))))
+                exercise[-1].insert(0, line(Rating.read(dict(metadata))))
         except ValueError as error:
             logger.warning("%s: %s", exercise["label"], error, location=exercise)
 
