@@ -17,8 +17,7 @@ from pathlib import Path
 
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from tools.chapters import ConvertError
-from tools.chapters import chapter_files
+from tools.chapters import ConvertError, chapter_files
 from tools.execute import run_chapters, run_seconds
 from tools.notebooks import write_notebooks
 from tools.publication import ROOT
