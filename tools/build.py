@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from tools.chapters import ConvertError, chapter_files
+from tools.chapters import ConvertError
 from tools.execute import run_chapters, run_seconds
 from tools.notebooks import write_notebooks
 from tools.publication import ROOT
@@ -79,8 +79,7 @@ def build(only: str | None) -> int:
     except ValueError as error:  # the message says what to do
         say(str(error))
         return 2
-    chapters = [f"book/{path.stem}" for path in chapter_files(ROOT / "book")]
-    failed = run_chapters([name for name in chapters if only in (None, name)])
+    failed = run_chapters([only] if only else names)
     if failed:
         say(f"stopped: {', '.join(failed)} failed, see above")
         return 1
@@ -90,7 +89,7 @@ def build(only: str | None) -> int:
         return 1
     if not only:
         write_root_page(BUILD / "html")
-        seconds = json.dumps(run_seconds(chapters), indent=1)
+        seconds = json.dumps(run_seconds(names), indent=1)
         (BUILD / "run-seconds.json").write_text(seconds + "\n", encoding="utf-8")
         write_notebooks(ROOT / "book", BUILD / "html/notebooks")
     return 0

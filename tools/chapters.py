@@ -50,17 +50,9 @@ def read_chapter(path: Path) -> str:
 
 
 def chapter_files(book: Path) -> list[Path]:
-    """Every chapter of the table of contents, in its order.
-
-    Pages in reStructuredText only show docstrings: they are no chapters.
-    """
+    """Every chapter of the table of contents, in its order."""
     toc = parse_toc_yaml(book.parent / "_toc.yml")
-    pages = [book.parent / name for name in toc]
-    return [
-        page.with_suffix(".md")
-        for page in pages
-        if not page.with_suffix(".rst").exists()
-    ]
+    return [book.parent / f"{name}.md" for name in toc]
 
 
 def page_numbers(book: Path) -> dict[str, int]:
