@@ -128,7 +128,7 @@ def _child(case: Case, folder: Path, paths: list[Path]) -> int:
             shown = paths[1].read_bytes().decode(encoding, "replace")
             if wrong := _judge(case.right, shown):
                 paths[3].write_text(wrong, encoding="utf-8")
-    except BaseException:
+    except BaseException:  # as Python ends a program; `fault` reports the traceback
         traceback.print_exc()
         code = 1
     sys.stderr.flush()

@@ -9,6 +9,7 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from cli_tools import REVIEWS
 from conftest import perturb, random_model
@@ -39,6 +40,17 @@ COMMANDS = {
         *("--learning-rate", "3e-3", "--logging-steps", "1"),
     ],
 }
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory):
+    """A folder with checkpoints and tables; pretraining on few reviews."""
+    path = tmp_path_factory.mktemp("material with a space")
+    before = data.embedded_reviews
+    few_reviews()
+    make_inputs(path)
+    yield path
+    data.embedded_reviews = before
 
 
 def few_reviews() -> None:

@@ -23,7 +23,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "hub_data": ["HUB", "from_hellaswag", "from_wikitext_page", "hub_examples"],
         "overlap": ["bleu", "bleu_counts", "rouge"],
         "published": [
-            *("DATA_SETS", "OVERLAP", "PAPER", "PARAMETERS", "SUMMARIES"),
+            *(
+                "DATA_SETS",
+                "HARNESS",
+                "LAMBADA_UNFILTERED",
+                "OVERLAP",
+                "PAPER",
+                "PARAMETERS",
+                "SUMMARIES",
+            ),
             *("DataSet", "improved"),
         ],
     },

@@ -1,6 +1,6 @@
-"""What the paper reports: its tables 3, 4 and 6, as data.
+"""What the paper reports, its tables 3, 4 and 6, and the harness beside it, as data.
 
-Source: Radford et al. 2019. Chapter: the paper read closely.
+Source: Radford et al. 2019; HARNESS names its own. Chapter: the paper read closely.
 """
 
 from __future__ import annotations
@@ -59,6 +59,20 @@ PAPER = {
     "text8": (1.17, 1.06, 1.02, 0.98),
     "wikitext103": (37.50, 26.37, 22.05, 17.48),
     "1bw": (75.20, 55.72, 44.575, 42.16),
+}
+
+# section 3.3: GPT-2's accuracy on LAMBADA without the stop-word filter, in per cent
+LAMBADA_UNFILTERED = 52.66
+
+# lm-evaluation-harness on the published weights, keys as in PAPER: "wikitext2" from
+# github.com/huggingface/transformers/issues/13761, LAMBADA for gpt2 from
+# github.com/EleutherAI/lm-evaluation-harness/issues/2159 and for gpt2-xl from the
+# README of github.com/EleutherAI/gpt-neo
+HARNESS = {
+    "gpt2": {"wikitext2": 37.37, "lambada_acc": 32.56, "lambada_ppl": 40.06},
+    "gpt2-medium": {},
+    "gpt2-large": {},
+    "gpt2-xl": {"lambada_acc": 51.21, "lambada_ppl": 10.634},
 }
 
 # table 4: ROUGE-1, ROUGE-2 and ROUGE-L (F1) on CNN and Daily Mail

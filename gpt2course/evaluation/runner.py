@@ -113,6 +113,11 @@ def evaluate(
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; it must be at least 1")
     every = load_examples(task, source)
+    if not every:
+        raise ValueError(
+            f"no text gives an example of {task}; use another task, or a data folder "
+            f"with {task}.jsonl"
+        )
     examples = every[:limit]
     if task == "perplexity":
         _check_stride_matters(reader, examples)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -37,7 +38,7 @@ from gpt2course.training.step import LossNotFinite, Step
 logger = logging.getLogger(__name__)
 
 
-class Recipe:
+class Recipe(ABC):
     """What one kind of training supplies. `Run` does the rest.
 
     Attributes:
@@ -59,41 +60,41 @@ class Recipe:
     patience: int = 0
     keeps_best: bool = False
 
+    @abstractmethod
     def learning_rate(self, step: int) -> float:
         """The rate of an optimizer step, for the log."""
-        raise NotImplementedError
 
+    @abstractmethod
     def train_step(self, step: int) -> Step:
         """Do one optimizer step. Raises LossNotFinite and leaves the weights alone."""
-        raise NotImplementedError
 
     def log_step(self, step: int) -> dict[str, object]:
         """More entries for the log row of a step."""
         return {}
 
+    @abstractmethod
     def evaluate(self, step: int) -> dict[str, float]:
         """How good the model is after this many steps; "eval_loss" is among it.
 
         Every process calls this, and all get the same numbers.
         """
-        raise NotImplementedError
 
     def sample(self) -> str | None:
         """A text of the model as it is, for the log; None for no text."""
         return None
 
-    def write_first(self, folder: Path) -> None:
+    def write_first(self, folder: Path) -> None:  # noqa: B027 (a recipe may leave it out)
         """Files that do not change during a run, such as the tokenizer."""
 
-    def write_best(self, folder: Path) -> None:
+    def write_best(self, folder: Path) -> None:  # noqa: B027 (a recipe may leave it out)
         """The model, each time that it is the best so far."""
 
-    def write_last(self, folder: Path) -> None:
+    def write_last(self, folder: Path) -> None:  # noqa: B027 (a recipe may leave it out)
         """The model at the end of the run."""
 
+    @abstractmethod
     def results(self, state: TrainState) -> dict[str, object]:
         """What results.json holds at the end of the run."""
-        raise NotImplementedError
 
 
 class Run:

@@ -12,9 +12,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import cannot_run
 
 from gpt2course.model import GPT2
 
+PEERS = {
+    "llms_from_scratch": "--no-deps llms-from-scratch",
+    "ctranslate2": "ctranslate2",
+}
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "generation.py"
 
 
@@ -45,12 +50,9 @@ def generation():
 def test_a_contestant_says_how_long_each_token_took(
     generation, capsys, monkeypatch, contestant, batch
 ):
-    if contestant == "llms-from-scratch":
-        pytest.importorskip(
-            "llms_from_scratch.ch04", reason="pip install --no-deps llms-from-scratch"
-        )
-    if contestant.startswith("ctranslate2"):
-        pytest.importorskip("ctranslate2", reason="pip install ctranslate2")
+    package = contestant.removesuffix("-int8").replace("-", "_")
+    if package in PEERS and not importlib.util.find_spec(package):
+        cannot_run(f"{contestant} was not tried: pip install {PEERS[package]}")
     if contestant == "compiled" and batch > 1:
         with pytest.raises(SystemExit, match="one text at a time; pass --batches 1"):
             generation.child(contestant, "tiny", batch, "cpu", "float32")

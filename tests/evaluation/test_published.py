@@ -6,6 +6,7 @@ import pytest
 
 from gpt2course.evaluation import (
     DATA_SETS,
+    HARNESS,
     OVERLAP,
     PAPER,
     PARAMETERS,
@@ -16,6 +17,8 @@ from gpt2course.evaluation import (
 
 def test_every_column_has_four_sizes():
     assert list(PAPER) == list(DATA_SETS)
+    assert list(HARNESS) == list(PARAMETERS)
+    assert all(figures.keys() <= PAPER.keys() for figures in HARNESS.values())
     assert {len(row) for row in PAPER.values()} == {len(PARAMETERS)}
 
 

@@ -18,6 +18,7 @@ from gpt2course.evaluation import (
     sentences,
 )
 from gpt2course.evaluation import hub_data as hub_file
+from gpt2course.evaluation import runner as runner_file
 from gpt2course.evaluation.examples import with_pairs
 
 
@@ -211,3 +212,9 @@ def test_a_file_of_the_hub_that_is_another_table_is_refused(tmp_path, monkeypatc
     monkeypatch.setattr(hub_file, "hub_folder", lambda *_, **__: tmp_path)
     with pytest.raises(HubError, match="not the table that was expected"):
         load_examples("last-word", "hub")
+
+
+def test_data_without_an_example_are_refused(reader, monkeypatch):
+    monkeypatch.setattr(runner_file, "load_examples", lambda *_: [])
+    with pytest.raises(ValueError, match="no text gives an example of cloze; use"):
+        runner_file.evaluate("cloze", reader)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import random_ids, random_model
+from conftest import cannot_run, random_ids, random_model
 
 from gpt2course.checkpoints import load_checkpoint, load_tokenizer
 from gpt2course.course import attention_weights, live
@@ -198,13 +198,10 @@ def fixtures(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*.test.mjs")))
 def test_in_node(fixtures, name, capsys):
     if NODE is None:
-        message = (
+        cannot_run(
             "no Node on this machine: the live model's JavaScript was not compared "
             "with PyTorch; install node"
         )
-        if os.environ.get("GPT2COURSE_REQUIRE_ALL") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
     environment = {**os.environ, "LIVE_FIXTURES": str(fixtures)}
     result = subprocess.run(
         [NODE, "--test", HERE / name],

@@ -7,21 +7,11 @@ import shlex
 import shutil
 
 import pytest
-from fuzz_material import COMMANDS, command, few_reviews, make_inputs
+from fuzz_material import COMMANDS, command
 
-from gpt2course import data
 from gpt2course.cli import main
 
-
-@pytest.fixture(scope="module", autouse=True)
-def material(tmp_path_factory):
-    """A checkpoint, tables, and pretraining on few reviews."""
-    path = tmp_path_factory.mktemp("material with a space")
-    before = data.embedded_reviews
-    few_reviews()
-    make_inputs(path)
-    yield path
-    data.embedded_reviews = before
+pytestmark = pytest.mark.usefixtures("material")
 
 
 @pytest.fixture(scope="module")

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from fuzz_material import command, few_reviews, make_inputs
+from fuzz_material import command
 
-from gpt2course import data
 from gpt2course.cli import main
 
 SECRET = "hf_MarkerOfASecretToken"
-
-
-@pytest.fixture(scope="module")
-def material(tmp_path_factory):
-    """A checkpoint, a classifier, two tables; pretraining on few reviews."""
-    path = tmp_path_factory.mktemp("material")
-    before = data.embedded_reviews
-    few_reviews()
-    make_inputs(path)
-    yield path
-    data.embedded_reviews = before
-
-
 COMMANDS = {
     "doctor": ["--checkpoint", "{c}/checkpoint", "--data", "{c}/data/"],
     "generate": ["a film", "--checkpoint", "{c}/checkpoint", "--max-new-tokens", "2"],
     "classify": ["a film", "--model", "{c}/classifier"],
+    "evaluate": [
+        *("perplexity", "--checkpoint", "{c}/checkpoint"),
+        *("--data", "{out}", "--output", "{out}/e"),
+    ],
     "pretrain": [],
     "finetune-jokes": [],
     "finetune-sentiment": [],
-    "export-live": ["--output", "{c}/x", "--checkpoint", "{c}/checkpoint"],
+    "export-live": ["--output", "{out}/x", "--checkpoint", "{c}/checkpoint"],
 }
 
 
@@ -39,7 +29,9 @@ def test_no_command_shows_it(material, tmp_path, monkeypatch, capfd, name, right
     """Neither when all goes well nor when the hub is asked and cannot answer."""
     for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.setenv(variable, SECRET)
-    options = [option.format(c=material) for option in COMMANDS[name]]
+    text = '{"text": "a film is good"}'
+    (tmp_path / "perplexity.jsonl").write_text(text, encoding="utf-8")
+    options = [option.format(c=material, out=tmp_path) for option in COMMANDS[name]]
     if name in ("pretrain", "finetune-jokes", "finetune-sentiment"):
         options = command(name, material, tmp_path / "run")[1:]
     if not right:
