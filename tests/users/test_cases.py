@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fuzz_material import command, make_inputs
+from fuzz_material import command
 from safetensors.torch import load_file, save_file
 
 from gpt2course.checkpoints import (
@@ -32,14 +32,6 @@ from gpt2course.cli import main
 from gpt2course.data import load_jokes, read_reviews_csv
 
 PROMPT = "the film was"
-
-
-@pytest.fixture(scope="module")
-def material(tmp_path_factory):
-    """A checkpoint, a classifier, two tables."""
-    path = tmp_path_factory.mktemp("material")
-    make_inputs(path)
-    return path
 
 
 @pytest.fixture
