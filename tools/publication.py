@@ -15,8 +15,8 @@ from pathlib import Path
 from gpt2course import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
-# where the publishing workflow puts the site, notebooks/ in it: Colab reads from there
-SITE_BRANCH = "gh-pages"
+# where the publishing workflow puts notebooks/, from which Colab reads
+NOTEBOOK_BRANCH = "gh-pages"
 
 
 def repository() -> str | None:
@@ -72,7 +72,7 @@ def colab(notebook: str) -> str | None:
     owner_and_name = repository()
     if not owner_and_name:
         return None
-    there = f"{owner_and_name}/blob/{SITE_BRANCH}/notebooks/{notebook}"
+    there = f"{owner_and_name}/blob/{NOTEBOOK_BRANCH}/notebooks/{notebook}"
     return f"https://colab.research.google.com/github/{there}"
 
 
