@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, fields
 
 # two names for one function, the tanh form of GELU
 ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")
+LARGEST_SIZE = 2**31 - 1
+LARGEST = 1000  # epsilon or standard deviation
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ class GPT2Config:
             it say so in their config.json.
 
     Raises:
-        ValueError: a size below 1, a head count that does not divide the width, a
-            probability outside [0, 1).
+        ValueError: a size below 1 or above LARGEST_SIZE, a head count that does not
+            divide the width, a probability outside [0, 1), an epsilon or a standard
+            deviation that is not above 0 or is above LARGEST.
 
     Source: Radford et al. 2019, section 2.3 and table 2; transformers.GPT2Config.
     Chapter: architecture.
@@ -54,9 +57,10 @@ class GPT2Config:
     def __post_init__(self) -> None:
         for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+            if type(value) is not int or not 1 <= value <= LARGEST_SIZE:
                 raise ValueError(
-                    f"{name} is {value!r}; it must be a whole number of at least 1"
+                    f"{name} is {repr(value)[:80]}; it must be a whole number of at "
+                    f"least 1, at most {LARGEST_SIZE:,}"
                 )
         if self.n_embd % self.n_head:
             raise ValueError(
@@ -65,15 +69,18 @@ class GPT2Config:
             )
         for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop"):
             value = getattr(self, name)
-            if not 0 <= value < 1:
+            if type(value) not in (int, float) or not 0 <= value < 1:
                 raise ValueError(
-                    f"{name} is {value}; a dropout probability lies in [0, 1)"
+                    f"{name} is {repr(value)[:80]}; a dropout probability lies in "
+                    "[0, 1)"
                 )
-        spread = self.initializer_range
-        if type(spread) not in (int, float) or not 0 < spread < float("inf"):
-            raise ValueError(
-                f"initializer_range is {spread!r}; it must be a number above 0"
-            )
+        for name in ("layer_norm_epsilon", "initializer_range"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0 < value <= LARGEST:
+                raise ValueError(
+                    f"{name} is {repr(value)[:80]}; it must be a number above 0, at "
+                    f"most {LARGEST:,}"
+                )
         if self.eos_token_id is None or not 0 <= self.eos_token_id < self.vocab_size:
             object.__setattr__(self, "eos_token_id", self.vocab_size - 1)
 
@@ -96,7 +103,7 @@ class GPT2Config:
 
         Raises:
             ValueError: the file describes another architecture, or a GPT-2 variant that
-                this model does not compute.
+                this model does not compute; or as `end_of_text_ids`.
 
         Source: transformers.GPT2Config. Chapter: architecture.
         """
@@ -112,9 +119,9 @@ class GPT2Config:
                 f"{', '.join(ACTIVATIONS)}"
             )
         own = {f.name: config[f.name] for f in fields(cls) if f.name in config}
-        # several tokens that end a text; the first is GPT-2's own
-        if isinstance(own.get("eos_token_id"), list):
-            own["eos_token_id"] = own["eos_token_id"][0]
+        # several tokens may end a text; the first is GPT-2's own
+        ids = end_of_text_ids(own.get("eos_token_id"))
+        own["eos_token_id"] = ids[0] if ids else None
         result = cls(**own)
         if config.get("n_inner") not in (None, 4 * result.n_embd):
             raise ValueError(
@@ -142,6 +149,31 @@ class GPT2Config:
             "dtype": "float32",
             **asdict(self),
         }
+
+
+def end_of_text_ids(value: object) -> list[int]:
+    """The ids that eos_token_id of a `config.json` names.
+
+    Args:
+        value: an id, a list of ids, or None for none.
+
+    Returns:
+        the ids, in their order.
+
+    Raises:
+        ValueError: it is something else, or an empty list.
+
+    Source: transformers.GPT2Config.
+    """
+    if value is None:
+        return []
+    ids = value if isinstance(value, list) else [value]
+    if not ids or not all(type(token) is int for token in ids):
+        raise ValueError(
+            f"eos_token_id is {str(value)[:80]!r}; it must be a token id or a list of "
+            "them, or be left out"
+        )
+    return ids
 
 
 SIZES: dict[str, GPT2Config] = {

@@ -51,9 +51,16 @@ def read_small_file(path: Path, limit: int) -> bytes:
 
     Raises:
         FileNotFoundError, NotADirectoryError: there is none.
-        CheckpointError: it is larger, or no regular file.
+        CheckpointError: it is larger, no regular file, or cannot be read.
     """
-    state = path.stat()
+    try:
+        state = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:  # such as a link to itself
+        raise CheckpointError(
+            f"{path} cannot be read ({error.strerror}); replace it by the file itself"
+        ) from None
     if not stat.S_ISREG(state.st_mode):
         raise CheckpointError(f"{path} is no file")
     if state.st_size > limit:
@@ -191,6 +198,23 @@ def _weights(path: Path) -> Iterator[None]:
         ) from None
 
 
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder has a file that holds a vocabulary.
+
+    Raises:
+        CheckpointError: all that there is are links to nothing, or to themselves.
+    """
+    files = [folder / name for name in TOKENIZER_FILES[:7]]
+    if any(path.exists() for path in files):
+        return True
+    for path in files:
+        if path.is_symlink():
+            raise CheckpointError(
+                f"{path} is a link that leads to no file; replace it by the file itself"
+            )
+    return False
+
+
 @contextmanager
 def tokenizer_copy(folder: Path) -> Iterator[Path]:
     """The tokenizer's files in a folder of their own, safe to hand to transformers.
@@ -207,7 +231,7 @@ def tokenizer_copy(folder: Path) -> Iterator[Path]:
     Raises:
         CheckpointError: there is no tokenizer, or a file is too large or no JSON.
     """
-    if not any((folder / file).exists() for file in TOKENIZER_FILES[:7]):
+    if not has_tokenizer(folder):
         raise CheckpointError(
             f"{folder} has no tokenizer.json; save the tokenizer beside the model "
             "(save_pretrained does)"

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 from gpt2course.checkpoints.reading import (
     MAX_CONFIG_BYTES,
     MAX_TOKENIZER_BYTES,
-    TOKENIZER_FILES,
     CheckpointError,
+    has_tokenizer,
     read_json,
     read_shapes,
     tokenizer_copy,
     wrapped_names,
 )
-from gpt2course.config import GPT2Config
+from gpt2course.config import GPT2Config, end_of_text_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -77,8 +77,8 @@ def reconcile(folder: Path) -> Reconciled:
     path = folder / "config.json"
     entries = read_entries(folder)
     notes: list[str] = []
-    eos_ids = _ids(entries.get("eos_token_id"))
     try:
+        eos_ids = _ids(end_of_text_ids(entries.get("eos_token_id")))
         config = GPT2Config.from_dict({**entries, "eos_token_id": None})
     except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path}: {error}") from None
@@ -87,8 +87,8 @@ def reconcile(folder: Path) -> Reconciled:
         notes.append("prefixes of a wrapper left out of the tensors' names")
     vocab_size = config.vocab_size
     own = [token for token in eos_ids if token < vocab_size]
-    has_tokenizer = any((folder / file).exists() for file in TOKENIZER_FILES[:7])
-    tokenizer = _tokenizer(folder, vocab_size, notes) if has_tokenizer else None
+    has_one = has_tokenizer(folder)
+    tokenizer = _tokenizer(folder, vocab_size, notes) if has_one else None
     eos = None if tokenizer is None else tokenizer.eos_token_id
     if eos is None or eos >= vocab_size:
         if not own:

@@ -26,8 +26,9 @@ def run(
         json: print one JSON object.
     """
     from gpt2course.course import export_live
-    from gpt2course.files import write_bytes
+    from gpt2course.files import refuse_reserved_name, write_bytes
 
+    refuse_reserved_name(output)
     file = export_live(checkpoint, dtype)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(output, file.content)

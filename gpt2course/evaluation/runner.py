@@ -19,7 +19,7 @@ from gpt2course.checkpoints import checkpoint_folder, read_entries
 from gpt2course.evaluation.examples import Example, load_examples
 from gpt2course.evaluation.scoring import Reader
 from gpt2course.evaluation.tasks import TASKS, Results, Row
-from gpt2course.files import write_text
+from gpt2course.files import refuse_reserved_name, write_text
 from gpt2course.settings import unknown
 from gpt2course.training import check_same_run, digest
 
@@ -103,7 +103,8 @@ def evaluate(
 
     Raises:
         ValueError: an unknown task, no examples, a stride that no text is long enough
-            for, rows of another evaluation, a result that is not finite.
+            for, rows of another evaluation, a result that is not finite, a folder that
+            Windows reserves.
         OSError: the folder cannot be written.
         KeyboardInterrupt: after ctrl-C; its message says how to resume.
 
@@ -125,6 +126,7 @@ def evaluate(
     path = None
     if folder is not None:
         folder = Path(folder)
+        refuse_reserved_name(folder)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{task}.jsonl"
         rows = _begin_or_resume(path, _settings(task, reader, every))

@@ -94,11 +94,20 @@ CONFIG_ENTRIES = (
     *("num_labels", "id2label", "label2id", "problem_type", "pad_token_id"),
 )
 
+MAX_LABELS = 1000
+
 
 def _configuration(folder: Path) -> GPT2Config:
     """config.json for transformers, whatever its byte-order mark."""
     entries = read_entries(folder)
     kept = {name: entries[name] for name in CONFIG_ENTRIES if name in entries}
+    labels = kept.get("num_labels", 2)
+    # transformers would make a name for each
+    if isinstance(labels, int) and labels > MAX_LABELS:
+        raise CheckpointError(
+            f"{folder / 'config.json'}: num_labels is {str(labels)[:80]}; at most "
+            f"{MAX_LABELS:,} are read"
+        )
     try:
         return GPT2Config.from_dict(kept)
     except Exception as error:  # of many kinds, for entries of wrong types

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 
 import pytest
 import torch
 from conftest import perturb, random_model, run_python
+from fuzz_material import command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -59,7 +61,11 @@ def config(folder, **entries):
     path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
 
 
-IDS = st.none() | st.integers(-3, 10**6) | st.lists(st.integers(-3, 400), max_size=3)
+IDS = (
+    st.none()
+    | st.integers(-3, 10**6)
+    | st.lists(st.integers(-3, 400), min_size=1, max_size=3)
+)
 
 
 @settings(max_examples=25)
@@ -137,6 +143,80 @@ def test_padded_vocabularies_and_added_tokens_decode(folder):
     assert "".join(decode_utf8(ids, tokenizer)) == "a text🎬"
 
 
+NO_NUMBERS = ("1", True, [], -1, float("nan"), float("inf"), 10**400)
+NO_IDS = ([], "x", ["x"], [[]], [True], True, 1.5, {})
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        *(("eos_token_id", value) for value in NO_IDS),
+        *(("layer_norm_epsilon", value) for value in (*NO_NUMBERS, None, 0)),
+        *(("initializer_range", value) for value in (*NO_NUMBERS, None, 0)),
+        *(("resid_pdrop", value) for value in (*NO_NUMBERS, None, 1)),
+        *(("attn_pdrop", value) for value in (*NO_NUMBERS, None, 1)),
+        *(("embd_pdrop", value) for value in (*NO_NUMBERS, None, 1)),
+        *(("n_head", value) for value in (*NO_NUMBERS, None, 0, 2.0, 10**9)),
+        *(("n_embd", value) for value in (*NO_NUMBERS, None, 0, 24.0)),
+        *(("vocab_size", value) for value in (*NO_NUMBERS, None, 0)),
+        *(("n_layer", value) for value in (*NO_NUMBERS, None, 0, 10**6)),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+@pytest.mark.parametrize("task", ["generate", "classify"])
+def test_an_entry_that_is_no_number_is_one_line(
+    pristine, tmp_path, capsys, task, entry, value
+):
+    from gpt2course.cli import main
+
+    shutil.copytree(pristine, tmp_path, dirs_exist_ok=True)
+    config(tmp_path, **{entry: value})
+    option = {"generate": "--checkpoint", "classify": "--model"}[task]
+    assert main([task, "a text", option, f"{tmp_path}/"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path) in line
+    assert entry.removesuffix("_token_id").removeprefix("n_") in line
+    assert "config.json" in line
+    assert "not supported" not in line
+    assert len(line) < 400
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("tokenizer.json", "tokenizer.json"),
+        ("tokenizer.json", "nothing"),
+        ("tokenizer_config.json", "tokenizer_config.json"),
+        ("config.json", "config.json"),
+    ],
+)
+def test_a_link_that_leads_to_no_file(folder, name, target):
+    (folder / name).unlink()
+    (folder / name).symlink_to(target)
+    with pytest.raises(CheckpointError, match=rf"{name} .*replace it by the file"):
+        load_tokenizer(str(folder))
+
+
+@pytest.mark.parametrize("task", ["generate", "finetune-jokes", "finetune-sentiment"])
+def test_a_tokenizer_that_is_a_link_to_itself_is_one_line(
+    material, tmp_path, capsys, task
+):
+    from gpt2course.cli import main
+
+    folder = tmp_path / "c"
+    shutil.copytree(material / "checkpoint", folder)
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.json").symlink_to("tokenizer.json")
+    arguments = ["generate", "a text", "--checkpoint", str(folder)]
+    if task != "generate":
+        arguments = command(task, material, tmp_path / "run")
+        arguments[arguments.index("--checkpoint") + 1] = str(folder)
+    assert main(arguments) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"gpt2course: {folder / 'tokenizer.json'} is a link")
+    assert not (tmp_path / "run").exists()
+
+
 RUN_AND_TELL_MEMORY = """
 import re, sys
 from gpt2course.cli import main
@@ -196,6 +276,15 @@ def test_what_would_fill_the_memory_is_one_line_within_seconds(folder, damage):
     assert len(done.stderr.splitlines()) == 1
     assert seconds < 30
     assert int(kilobytes) < 2**21  # 2 GiB
+
+
+def test_a_number_of_labels_that_would_fill_the_memory(folder):
+    from gpt2course.sentiment import load_classifier, new_classifier
+
+    classifier(folder, num_labels=10**9)
+    for read in (load_classifier, lambda folder: new_classifier(str(folder))):
+        with pytest.raises(CheckpointError, match="num_labels is 1000000000; at most"):
+            read(folder)
 
 
 def test_line_ends_do_not_break_the_digests(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import gpt2course
+from gpt2course.cli import main
 from gpt2course.files import refuse_reserved_name
 
 PACKAGE = Path(gpt2course.__file__).parent
@@ -36,6 +37,22 @@ def test_names_that_windows_takes_for_something_else(path):
 )  # fmt: skip
 def test_other_names_are_taken(path):
     refuse_reserved_name(path, windows=True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export-live", "--output", "nul.safetensors"],
+        ["evaluate", "perplexity", "--output", "aux"],
+        ["finetune-jokes", "--output", "con"],
+    ],
+)
+def test_every_output_is_checked(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(refuse_reserved_name, "__kwdefaults__", {"windows": True})
+    assert main(arguments) == 2
+    assert "is the name of a device on Windows" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_text_is_utf_8_and_never_what_the_system_prefers():
