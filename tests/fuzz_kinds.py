@@ -436,6 +436,7 @@ def run_folder(rng: random.Random, folder: Path, material: Path) -> Case:
         if run.exists():
             settings = json.loads(run.read_text(encoding="utf-8"))
             settings.pop("sha256", None)
+            settings.pop("results_sha256", None)
             run.write_text(json.dumps(settings), encoding="utf-8")
         about.append("killed")
     for _ in range(rng.choice([0, 1, 1, 1, 2])):

@@ -4,7 +4,7 @@ Pretraining, fine-tuning and the training of a classifier ask here, so all three
 and go on alike. Their files:
 
     run.json           settings, digests of the data and of the first weights; once the
-                       run is finished also the digest of the model
+                       run is finished also the digests of the model and of the results
     state.pt           what resuming needs; Trainer's checkpoint-N for a classifier
     log.jsonl          losses, learning rate, evaluations
     config.json, model.safetensors, tokenizer.json
@@ -20,9 +20,10 @@ import json
 import logging
 from pathlib import Path
 
-from gpt2course.files import refuse_reserved_name, write_text
+from gpt2course.files import refuse_reserved_name, sha256, write_text
 
 RUN, RESULTS, SHA256 = "run.json", "results.json", "sha256"
+RESULTS_SHA256 = "results_sha256"
 MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors")
 # what a run would replace
 OWN_FILES = (*MODEL_FILES, RESULTS, "state.pt", "log.jsonl", "README.md")
@@ -66,8 +67,8 @@ class RunFolder:
             saved state, if there is one, is this run's.
 
         Raises:
-            ValueError: the folder belongs to another run or to somebody else, or
-                run.json is damaged.
+            ValueError: the folder belongs to another run or to somebody else, run.json
+                is damaged, or results.json is not what the run wrote.
         """
         refuse_reserved_name(self.path)
         stored = read_json_object(self.path / RUN)
@@ -92,7 +93,11 @@ class RunFolder:
         """
         text = json.dumps(results, indent=2, allow_nan=False) + "\n"
         write_text(self.path / RESULTS, text)
-        self._write({**self.settings, SHA256: digest_of_model(self.path)})
+        digests = {
+            SHA256: digest_of_model(self.path),
+            RESULTS_SHA256: _digest_of_results(results),
+        }
+        self._write({**self.settings, **digests})
 
     def _write(self, entries: dict) -> None:
         write_text(self.path / RUN, json.dumps(entries, indent=2) + "\n")
@@ -107,7 +112,8 @@ class RunFolder:
             )
 
     def _differing(self, stored: dict) -> list[str]:
-        names = (self.settings.keys() | stored.keys()) - {SHA256, *self.may_change}
+        names = self.settings.keys() | stored.keys()
+        names -= {SHA256, RESULTS_SHA256, *self.may_change}
         return sorted(n for n in names if self.settings.get(n) != stored.get(n))
 
     def _compare(self, stored: dict) -> None:
@@ -126,6 +132,11 @@ class RunFolder:
         if SHA256 not in stored:
             return None
         results = read_json_object(self.path / RESULTS)
+        if results is not None:
+            found = _digest_of_results(results)
+            # runs of earlier versions have no digest of their results
+            if stored.get(RESULTS_SHA256, found) != found:
+                raise damaged(self.path / RESULTS, "it is not what the run wrote")
         if results is not None and stored[SHA256] == digest_of_model(self.path):
             return results
         logger.info(
@@ -213,6 +224,11 @@ def digest_of_model(folder: Path) -> str:
         except OSError:
             continue
     return found.hexdigest()
+
+
+def _digest_of_results(results: dict) -> str:
+    """One sha256 of the values; spaces and line ends do not count."""
+    return sha256(json.dumps(results, sort_keys=True).encode())
 
 
 def _is_there(path: Path) -> bool:

@@ -95,6 +95,25 @@ def test_what_was_changed_after_the_run_is_made_again_or_refused(finished, name)
         folder(finished).open()
 
 
+@pytest.mark.parametrize("changed", [{"loss": 1.4}, {}, {"loss": 1.5, "more": 1}])
+def test_results_that_were_changed_are_refused(finished, changed):
+    path = finished / "results.json"
+    path.write_bytes(b'{"loss":\r\n1.5}')  # other spaces, the same values
+    assert folder(finished).open() == RESULTS
+    path.write_text(json.dumps(changed))
+    with pytest.raises(ValueError, match=r"results\.json is damaged .*; remove it"):
+        folder(finished).open()
+    path.unlink()
+    assert folder(finished).open() is None  # state.pt makes it again
+
+
+def test_results_of_an_earlier_version_are_read(finished):
+    run = json.loads((finished / "run.json").read_text())
+    del run["results_sha256"]
+    (finished / "run.json").write_text(json.dumps(run))
+    assert folder(finished).open() == RESULTS
+
+
 @pytest.mark.parametrize(
     "name", ["model.safetensors", "README.md", "state.pt", "checkpoint-5", "dangling"]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 
@@ -76,6 +77,27 @@ def test_a_finished_run_is_not_trained_again(
     assert ("making it again" in err) == (gone != "state")
     for file in ("model.safetensors", "config.json", "results.json"):
         assert (output / file).read_bytes() == (finished(name) / file).read_bytes()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_digit_of_the_results_that_was_changed_is_one_line(
+    material, finished, capsys, tmp_path, name
+):
+    """And what the line says helps: the file is made again, as it was."""
+    output = tmp_path / "run"
+    shutil.copytree(finished(name), output)
+    path = output / "results.json"
+    before = path.read_text(encoding="utf-8")
+    digit = re.search(r"(?<=: )[0-8]", before).start()
+    changed = before[:digit] + "9" + before[digit + 1 :]
+    path.write_text(changed, encoding="utf-8")
+    code, out, err = again(capsys, command(name, material, output))
+    assert (code, out) == (2, "")
+    assert f"{path} is damaged (it is not what the run wrote); remove it" in err
+    path.unlink()
+    code, _, err = again(capsys, command(name, material, output))
+    assert code == 0, err
+    assert path.read_text(encoding="utf-8") == before
 
 
 @pytest.mark.parametrize("name", COMMANDS)
