@@ -21,7 +21,11 @@ from gpt2course.checkpoints.reading import (
     unwrapped,
     weight_files,
 )
-from gpt2course.checkpoints.reconciliation import check_shapes, read_entries
+from gpt2course.checkpoints.reconciliation import (
+    check_shapes,
+    check_sizes,
+    read_entries,
+)
 from gpt2course.config import GPT2Config
 from gpt2course.files import replacing, write_text
 from gpt2course.model import GPT2
@@ -52,6 +56,10 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
 
     Source: transformers.GPT2LMHeadModel. Chapter: architecture.
     """
+    try:
+        check_sizes({name: tuple(t.shape) for name, t in state.items()}, config)
+    except CheckpointError as error:
+        raise CheckpointError(f"config.json {error}") from None
     with torch.device("meta"):
         expected = GPT2(config).state_dict()
     result: dict[str, Tensor] = {}

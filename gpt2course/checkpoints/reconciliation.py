@@ -9,6 +9,7 @@ evaluating, and logs one line that says what it changed.
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -151,11 +152,6 @@ def check_shapes(folder: Path, config: GPT2Config) -> None:
         CheckpointError: they contradict each other; or as `read_shapes`.
     """
     shapes = read_shapes(folder)
-    if config.n_layer > len(shapes):
-        raise CheckpointError(
-            f"{folder / 'config.json'} asks for {config.n_layer:,} layers; the weights "
-            f"have {len(shapes)} tensors in all"
-        )
     for part, expected in (
         ("wte.weight", (config.vocab_size, config.n_embd)),
         ("wpe.weight", (config.n_positions, config.n_embd)),
@@ -166,6 +162,36 @@ def check_shapes(folder: Path, config: GPT2Config) -> None:
                     f"{folder}: {name!r} has shape {shapes[name]} where config.json "
                     f"asks for {expected}"
                 )
+    try:
+        check_sizes(shapes, config)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder / 'config.json'} {error}") from None
+
+
+def check_sizes(shapes: dict[str, tuple[int, ...]], config: GPT2Config) -> None:
+    """Refuse sizes far beyond those of the weights; building them would take hours.
+
+    Args:
+        shapes: of every tensor, by its name.
+        config: the shape that they should have.
+
+    Raises:
+        CheckpointError: there are too few tensors for the layers, or one of the tensors
+            would be larger than all that there are.
+    """
+    # 12 tensors a layer; a few may be missing, which is said by their names later
+    if 12 * (config.n_layer - 1) > len(shapes):
+        raise CheckpointError(
+            f"asks for {config.n_layer:,} layers; the weights have {len(shapes)} "
+            "tensors in all"
+        )
+    rows = max(config.vocab_size, config.n_positions, 4 * config.n_embd)
+    found = sum(map(math.prod, shapes.values()))
+    if rows * config.n_embd > found:
+        raise CheckpointError(
+            f"asks for a tensor of {rows:,} x {config.n_embd:,} numbers; the weights "
+            f"have {found:,} numbers in all"
+        )
 
 
 def _ids(value: object) -> list[int]:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from gpt2course.checkpoints import (
     MINI,
     CheckpointError,
+    from_hf,
     load,
     load_checkpoint,
     load_tokenizer,
@@ -276,6 +277,35 @@ def test_what_would_fill_the_memory_is_one_line_within_seconds(folder, damage):
     assert len(done.stderr.splitlines()) == 1
     assert seconds < 30
     assert int(kilobytes) < 2**21  # 2 GiB
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"n_layer": 10**6},
+        {"n_layer": 2**31 - 1},
+        {"vocab_size": 2**31 - 1},
+        {"n_positions": 2**31 - 1},
+        {"n_embd": 2**30, "n_head": 2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("without", ["nothing", "wte", "wpe and wte"])
+def test_sizes_that_the_weights_cannot_have_are_refused_at_once(
+    folder, entries, without
+):
+    """In a folder and in a state dict, also if the tensor itself is missing."""
+    state = load_file(folder / "model.safetensors")
+    kept = {n: t for n, t in state.items() if n.split(".")[-2] not in without}
+    save_file(kept, folder / "model.safetensors")
+    config(folder, **entries)
+    started = time.monotonic()
+    with pytest.raises(CheckpointError, match=r"config\.json asks for") as error:
+        load_checkpoint(str(folder))
+    assert len(str(error.value).splitlines()) == 1
+    with pytest.raises(CheckpointError, match=r"config\.json asks for"):
+        from_hf(kept, GPT2Config(**{**vars(SHAPE), **entries}))
+    assert time.monotonic() - started < 5
 
 
 def test_a_number_of_labels_that_would_fill_the_memory(folder):
