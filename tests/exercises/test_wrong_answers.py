@@ -45,11 +45,6 @@ TOO_FEW = {
     "loss-labels",
     "loss-answer",
     "loss-pieces",
-    "greedy-rank",
-    "greedy-loop",
-    "greedy-circle",
-    "greedy-stop",
-    "greedy-rows",
     "sampling-temperature",
     "sampling-topp",
     "sampling-ban",
@@ -64,15 +59,6 @@ TOO_FEW = {
     "architecture-count",
     "architecture-postnorm",
     "architecture-translate",
-    "cache-size",
-    "cache-work",
-    "cache-simple",
-    "cache-loop",
-    "cache-ceiling",
-    "pretraining-bits",
-    "pretraining-schedule",
-    "pretraining-rows",
-    "pretraining-split",
 }
 
 

@@ -36,6 +36,16 @@ def work(f) -> str:
         (10, 3, True, 12),
     ):
         got = f(prompt, new, cached)
+        if not cached and new > 1 and got == prompt * new:
+            raise NotYet(
+                "the text grows: without a cache each step reads the prompt and all "
+                "tokens written so far"
+            )
+        if got == (prompt + new if cached else right + new):
+            raise NotYet(
+                "the last new token is written and never read: the first step reads "
+                "the prompt alone"
+            )
         if got != right:
             how = "with" if cached else "without"
             raise NotYet(
@@ -94,6 +104,8 @@ def loop(f) -> str:
 
     model.hidden = counting.__get__(model)
     got = list(f(model, [3, 1, 4], 8))
+    if got == [3, 1, 4, *right]:
+        raise NotYet("return the new ids only, without the prompt")
     if got != right:
         raise NotYet(f"eight greedy tokens are {right}; yours are {got}")
     if read[:1] != [3] or any(n != 1 for n in read[1:]):
@@ -107,6 +119,10 @@ def loop(f) -> str:
 @checker("cache-ceiling")
 def ceiling(f) -> str:
     got = f(1_000_000_000, 4, 50, 1)
+    if abs(got - 0.08) < 1e-6:
+        raise NotYet("these are seconds per token; tokens per second are asked for")
+    if abs(got - 50) < 1e-6:
+        raise NotYet("each weight takes several bytes: you read only one of each")
     if abs(got - 12.5) > 1e-6:
         raise NotYet(
             "a billion weights of four bytes are 4 GB; at 50 GB/s that is 12.5 tokens "

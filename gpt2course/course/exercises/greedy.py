@@ -83,13 +83,24 @@ def circle(f) -> str:
         ([7, 1, 2, 1, 2], 2),
         ([1, 2, 3], 0),
         ([5, 5], 1),
-        ([1, 1, 2, 1, 1, 2], 3),
+        ([5, 5, 5, 5], 1),
         ([1, 2, 1, 2, 3], 0),
+        ([1, 1, 2, 1, 1, 2], 3),
         ([4], 0),
         ([], 0),
     )
     for ids, right in cases:
         got = f(ids)
+        if right and got and got > right:
+            raise NotYet(
+                f"{ids} ends with a block of {right} twice in a row; you took a "
+                f"longer one, {got}: the shortest is asked for"
+            )
+        if got and not right:
+            raise NotYet(
+                f"for {ids} it should be 0, yours is {got}: the list must end with "
+                "the block twice; an earlier circle does not count"
+            )
         if got != right:
             raise NotYet(f"for {ids} it should be {right}; yours is {got}")
     return (
@@ -107,6 +118,13 @@ def stop(f) -> str:
         (["", "x"], "x", ""),
     ):
         got = f(iter(pieces), string)
+        if got == right + string:
+            raise NotYet("end before the stop string: it is not part of the text")
+        if got == "".join(pieces) != right:
+            raise NotYet(
+                f"you missed {string!r} in the pieces {pieces}: it may begin in one "
+                "piece and end in another, so look in the joined text"
+            )
         if got != right:
             raise NotYet(
                 f"for the pieces {pieces} and the stop string {string!r} it should be "
@@ -134,6 +152,8 @@ def rows(f) -> str:
     got = f(model, ids)
     if got == int((guesses == ids[0]).sum()) != right:
         raise NotYet("row t guesses token t + 1; you compare it with token t")
+    if got == right / (ids.size(1) - 1):
+        raise NotYet("this is the share of right guesses; return their number")
     if got != right:
         raise NotYet(f"for this text and model it should be {right}; yours is {got}")
     return (
