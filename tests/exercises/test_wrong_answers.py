@@ -45,20 +45,6 @@ TOO_FEW = {
     "loss-labels",
     "loss-answer",
     "loss-pieces",
-    "sampling-temperature",
-    "sampling-topp",
-    "sampling-ban",
-    "sampling-draw",
-    "sampling-entropy",
-    "attention-mask",
-    "attention-softmax",
-    "attention-formula",
-    "attention-heads",
-    "attention-causal",
-    "architecture-layernorm",
-    "architecture-count",
-    "architecture-postnorm",
-    "architecture-translate",
 }
 
 

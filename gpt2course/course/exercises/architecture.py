@@ -61,6 +61,8 @@ def count(f) -> str:
                 "you counted the head; it is the embedding table again and costs "
                 "nothing"
             )
+        if got == right - 2 * config.n_embd:
+            raise NotYet("one more norm stands after the last block: 2C parameters")
         if got != right:
             raise NotYet(
                 f"for {name} it should be {right:,}; yours is {got:,} (off by "

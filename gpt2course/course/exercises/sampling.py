@@ -47,6 +47,11 @@ def topp(f) -> str:
                 f"the shape must stay {tuple(p.shape)}, with zeros for what is cut; "
                 f"yours is {tuple(got.shape)}"
             )
+        if got.isnan().any():
+            raise NotYet(
+                f"for p = {top_p} no token is left, and 0 / 0 is not a number: the "
+                "token that crosses p is kept too"
+            )
         left = got.nonzero()[:, 0].tolist()
         if len(left) == len(kept) - 1:
             raise NotYet(
