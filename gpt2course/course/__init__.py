@@ -1,9 +1,9 @@
 """What the pages of the course need.
 
 opening.py is every notebook's first cell; notebook.py holds glue, show and table;
-plots.py and widgets.py draw; interpret.py looks inside a model; exercises/ holds the
-checks, measurements/ the committed figures, of which recorded.py shows those of the
-real GPT-2.
+plots.py and widgets.py draw; interpret.py looks inside a model and
+intervene.py changes what it computes; exercises/ holds the checks, measurements/ the
+committed figures, of which recorded.py shows those of the real GPT-2.
 """
 
 import lazy_loader
@@ -13,7 +13,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["exercises", "measurements"],
     submod_attrs={
         "exercises": ["check", "require"],
-        "interpret": ["attention_weights"],
+        "interpret": [
+            *("attention_weights", "block_contributions", "first_token_scores"),
+            *("induction_scores", "logit_lens", "neurons_on"),
+            *("previous_token_scores", "repeated_tokens", "residual_stream"),
+        ],
+        "intervene": ["ablated", "ablation_costs", "patched", "patching_effects"],
         "live": [
             "LiveFile",
             "as_read",
