@@ -261,7 +261,7 @@ def induction_scores(weights: list[Tensor], length: int) -> Tensor:
 
 
 def _check_tokens(stacked: Tensor, least: int) -> None:
-    """At least so many tokens, since a mean over none is NaN."""
+    """Refuse fewer tokens than `least`: the mean over none is NaN."""
     if stacked.size(-1) < least:
         raise ValueError(
             f"the weights are of {stacked.size(-1)} token(s); it must be at least "

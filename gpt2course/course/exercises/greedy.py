@@ -153,7 +153,7 @@ def rows(f) -> str:
     if got == int((guesses == ids[0]).sum()) != right:
         raise NotYet("row t guesses token t + 1; you compare it with token t")
     if got == right / (ids.size(1) - 1):
-        raise NotYet("this is the share of right guesses; return their number")
+        raise NotYet("this is the fraction of correct predictions; return their number")
     if got != right:
         raise NotYet(f"for this text and model it should be {right}; yours is {got}")
     return (
