@@ -103,7 +103,7 @@ class GPT2Config:
 
         Raises:
             ValueError: the file describes another architecture, or a GPT-2 variant that
-                this model does not compute; or as `end_of_text_ids`.
+                this model does not compute; or as `token_ids`.
 
         Source: transformers.GPT2Config. Chapter: architecture.
         """
@@ -120,7 +120,7 @@ class GPT2Config:
             )
         own = {f.name: config[f.name] for f in fields(cls) if f.name in config}
         # several tokens may end a text; the first is GPT-2's own
-        ids = end_of_text_ids(own.get("eos_token_id"))
+        ids = token_ids("eos_token_id", own.get("eos_token_id"))
         own["eos_token_id"] = ids[0] if ids else None
         result = cls(**own)
         if config.get("n_inner") not in (None, 4 * result.n_embd):
@@ -151,14 +151,15 @@ class GPT2Config:
         }
 
 
-def end_of_text_ids(value: object) -> list[int]:
-    """The ids that eos_token_id of a `config.json` names.
+def token_ids(name: str, value: object) -> list[int]:
+    """The ids that an entry of a `config.json` names.
 
     Args:
-        value: an id, a list of ids, or None for none.
+        name: of the entry, such as eos_token_id.
+        value: an id, a list of ids, or None.
 
     Returns:
-        the ids, in their order.
+        the ids, in their order, without those below 0, which stand for none.
 
     Raises:
         ValueError: it is something else, or an empty list.
@@ -170,10 +171,10 @@ def end_of_text_ids(value: object) -> list[int]:
     ids = value if isinstance(value, list) else [value]
     if not ids or not all(type(token) is int for token in ids):
         raise ValueError(
-            f"eos_token_id is {str(value)[:80]!r}; it must be a token id or a list of "
-            "them, or be left out"
+            f"{name} is {str(value)[:80]!r}; it must be a token id or a list of them, "
+            "or be left out"
         )
-    return ids
+    return [token for token in ids if token >= 0]
 
 
 SIZES: dict[str, GPT2Config] = {

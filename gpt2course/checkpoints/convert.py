@@ -56,10 +56,8 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
 
     Source: transformers.GPT2LMHeadModel. Chapter: architecture.
     """
-    try:
-        check_sizes({name: tuple(t.shape) for name, t in state.items()}, config)
-    except CheckpointError as error:
-        raise CheckpointError(f"config.json {error}") from None
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    check_sizes(shapes, config, "config.json")
     with torch.device("meta"):
         expected = GPT2(config).state_dict()
     result: dict[str, Tensor] = {}

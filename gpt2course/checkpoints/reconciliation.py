@@ -25,7 +25,7 @@ from gpt2course.checkpoints.reading import (
     tokenizer_copy,
     wrapped_names,
 )
-from gpt2course.config import GPT2Config, end_of_text_ids
+from gpt2course.config import GPT2Config, token_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -79,7 +79,8 @@ def reconcile(folder: Path) -> Reconciled:
     entries = read_entries(folder)
     notes: list[str] = []
     try:
-        eos_ids = _ids(end_of_text_ids(entries.get("eos_token_id")))
+        eos_ids = token_ids("eos_token_id", entries.get("eos_token_id"))
+        pad_ids = token_ids("pad_token_id", entries.get("pad_token_id"))
         config = GPT2Config.from_dict({**entries, "eos_token_id": None})
     except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path}: {error}") from None
@@ -110,7 +111,9 @@ def reconcile(folder: Path) -> Reconciled:
     elif eos_ids != [eos]:
         said = entries.get("eos_token_id", "missing")
         notes.append(f"a text ends at the tokenizer's id {eos} (eos_token_id: {said})")
-    pads = [*_ids(entries.get("pad_token_id")), *_ids(_pad(tokenizer)), eos]
+    if tokenizer is not None and tokenizer.pad_token_id is not None:
+        pad_ids.append(tokenizer.pad_token_id)
+    pads = [*pad_ids, eos]
     pad = next(token for token in pads if token < vocab_size)
     if pad != pads[0]:
         notes.append(f"padding with id {pad}, as {pads[0]} is outside the vocabulary")
@@ -162,18 +165,18 @@ def check_shapes(folder: Path, config: GPT2Config) -> None:
                     f"{folder}: {name!r} has shape {shapes[name]} where config.json "
                     f"asks for {expected}"
                 )
-    try:
-        check_sizes(shapes, config)
-    except CheckpointError as error:
-        raise CheckpointError(f"{folder / 'config.json'} {error}") from None
+    check_sizes(shapes, config, str(folder / "config.json"))
 
 
-def check_sizes(shapes: dict[str, tuple[int, ...]], config: GPT2Config) -> None:
+def check_sizes(
+    shapes: dict[str, tuple[int, ...]], config: GPT2Config, source: str
+) -> None:
     """Refuse sizes far beyond those of the weights; building them would take hours.
 
     Args:
         shapes: of every tensor, by its name.
         config: the shape that they should have.
+        source: where config was read, for the message.
 
     Raises:
         CheckpointError: there are too few tensors for the layers, or one of the tensors
@@ -182,30 +185,16 @@ def check_sizes(shapes: dict[str, tuple[int, ...]], config: GPT2Config) -> None:
     # 12 tensors a layer; a few may be missing, which is said by their names later
     if 12 * (config.n_layer - 1) > len(shapes):
         raise CheckpointError(
-            f"asks for {config.n_layer:,} layers; the weights have {len(shapes)} "
-            "tensors in all"
+            f"{source} asks for {config.n_layer:,} layers; the weights have "
+            f"{len(shapes)} tensors in all"
         )
     rows = max(config.vocab_size, config.n_positions, 4 * config.n_embd)
     found = sum(map(math.prod, shapes.values()))
     if rows * config.n_embd > found:
         raise CheckpointError(
-            f"asks for a tensor of {rows:,} x {config.n_embd:,} numbers; the weights "
-            f"have {found:,} numbers in all"
+            f"{source} asks for a tensor of {rows:,} x {config.n_embd:,} numbers; the "
+            f"weights have {found:,} numbers in all"
         )
-
-
-def _ids(value: object) -> list[int]:
-    """The ids of an entry of config.json: one, several, or none."""
-    several = value if isinstance(value, list) else [value]
-    return [
-        token
-        for token in several
-        if isinstance(token, int) and not isinstance(token, bool) and token >= 0
-    ]
-
-
-def _pad(tokenizer: PreTrainedTokenizerBase | None) -> int | None:
-    return None if tokenizer is None else tokenizer.pad_token_id
 
 
 def _tokenizer(

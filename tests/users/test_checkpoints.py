@@ -152,6 +152,7 @@ NO_IDS = ([], "x", ["x"], [[]], [True], True, 1.5, {})
     ("entry", "value"),
     [
         *(("eos_token_id", value) for value in NO_IDS),
+        *(("pad_token_id", value) for value in NO_IDS),
         *(("layer_norm_epsilon", value) for value in (*NO_NUMBERS, None, 0)),
         *(("initializer_range", value) for value in (*NO_NUMBERS, None, 0)),
         *(("resid_pdrop", value) for value in (*NO_NUMBERS, None, 1)),
