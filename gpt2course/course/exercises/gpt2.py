@@ -15,6 +15,16 @@ def needed(f) -> str:
     p = torch.tensor(given)
     for fraction, right in ((0.4, 1), (0.5, 1), (0.6, 2), (0.8, 3), (0.99, 4)):
         got = f(p, fraction)
+        if got == right - 1:
+            raise NotYet(
+                f"for a fraction of {fraction} yours is {got}: the token that reaches "
+                "the fraction counts too"
+            )
+        if got == right + 1:
+            raise NotYet(
+                f"for a fraction of {fraction} yours is {got}, one too many: sort "
+                "from large to small, and stop once the sum is at least the fraction"
+            )
         if got != right:
             raise NotYet(
                 f"probabilities {given} and a fraction of {fraction}: it takes "
@@ -35,11 +45,15 @@ def memory(f) -> str:
         raise NotYet(
             "a billion weights of 32 bits are 32 billion bits; eight bits are a byte"
         )
+    if got == 4e9:
+        raise NotYet("these are bytes; a GB is 10**9 of them")
+    if abs(got - 4e9 / 2**30) < 1e-6:
+        raise NotYet("you divide by 2**30; a GB here is 10**9 bytes")
     if abs(got - 4) > 1e-9:
         raise NotYet(f"a billion weights of 32 bits take 4 GB; yours gives {got}")
     if abs(f(124_439_808, 16) - 0.248879616) > 1e-9:
         raise NotYet(
-            "for gpt2 in 16 bits it should be 0.2489 GB; a GB here is 10**9 bytes"
+            "for gpt2 in 16 bits it should be 0.2489 GB: is the second argument used?"
         )
     return (
         "Training needs several times as much: gradients and the optimizer's memory "
@@ -60,12 +74,12 @@ def write(f) -> str:
         for _ in range(5):
             right.append(int(model(torch.tensor([ids + right]))[0, -1].argmax()))
     got = [int(i) for i in f(model, ids, 5)]
+    if ids != [3, 1, 4]:
+        raise NotYet("the list that was passed in has changed: work on a copy")
     if got[:3] == ids:
         raise NotYet("return the new ids only, without the prompt")
     if len(got) != 5:
         raise NotYet(f"five new ids were asked for; yours are {len(got)}")
-    if ids != [3, 1, 4]:
-        raise NotYet("the list that was passed in has changed: work on a copy")
     if got != right:
         raise NotYet(
             f"expected {right}, yours {got}: is every new id appended before you ask "
