@@ -48,9 +48,10 @@ def new(f) -> str:
 
 @checker("generation-pad", tensors=True)
 def pad(f) -> str:
-    ids, mask = f([[5, 6, 7], [8], [0, 9]], 0)
-    if ids is None or mask is None:
+    got = f([[5, 6, 7], [8], [0, 9]], 0)
+    if len(got) != 2 or any(part is None for part in got):
         raise NotYet("return two tensors: the ids and the attention mask")
+    ids, mask = got
     if tuple(ids.shape) != (3, 3) or tuple(mask.shape) != (3, 3):
         raise NotYet(
             f"both must have the shape (3, 3); yours are {tuple(ids.shape)} and "
@@ -92,6 +93,11 @@ def positions(f) -> str:
         raise NotYet("a position is negative, and the embedding has no such row")
     if got[0].tolist() == [1, 2, 3, 4]:
         raise NotYet("the first token stands at position 0, not 1")
+    if got.tolist() == [[0, 1, 2, 3]] * 2:
+        raise NotYet(
+            "you count the padding too: in the second row two pads stand in front, and "
+            "the first token after them is at position 0"
+        )
     if got[0].tolist() != [0, 1, 2, 3] or got[1, 2:].tolist() != [0, 1]:
         raise NotYet(
             f"expected [0, 1, 2, 3] and [·, ·, 0, 1]; yours are {got.tolist()}"
@@ -105,11 +111,13 @@ def logprob(f) -> str:
     logits = [torch.randn(1, 5) for _ in range(3)]
     result = SimpleNamespace(sequences=torch.tensor([[4, 4, 1, 3, 0]]), logits=logits)
     new = (1, 3, 0)
-    right = 0.0
-    sum_of_logits = 0.0
-    for step, i in zip(logits, new, strict=True):
-        right += step[0].log_softmax(-1)[i].item()
+    right = sum_of_logits = best = prompt = 0.0
+    for step, i, before in zip(logits, new, (4, 4, 1), strict=True):
+        log_p = step[0].log_softmax(-1)
+        right += log_p[i].item()
         sum_of_logits += step[0, i].item()
+        best += log_p.max().item()
+        prompt += log_p[before].item()
     got = float(f(result, 2))
     if abs(got - sum_of_logits) < 1e-5:
         raise NotYet("these are logits, not log-probabilities: apply log_softmax first")
@@ -120,6 +128,16 @@ def logprob(f) -> str:
         )
     if abs(got + right) < 1e-5:
         raise NotYet("a log-probability is negative")
+    if abs(got - best) < 1e-5:
+        raise NotYet(
+            "this is the best token of each step; the text may hold other tokens: take "
+            "those of result.sequences"
+        )
+    if abs(got - prompt) < 1e-5:
+        raise NotYet(
+            "you pick the ids of the prompt: the new text begins after the prompt, at "
+            "sequences[0, prompt_length]"
+        )
     if abs(got - right) > 1e-4:
         raise NotYet(
             f"it should be {right:.4f}; yours is {got:.4f}. Does step i belong to new "

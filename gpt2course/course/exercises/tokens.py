@@ -53,8 +53,8 @@ def stream(f) -> str:
     cup = "☕".encode()
     for pieces, right, why in (
         ([b"caf", "é".encode()], "café", "complete characters are certain"),
-        ([b"tea ", cup[:2]], "tea ", "two of three bytes of a character have to wait"),
         ([cup[:1], cup[1:]], "☕", "a character may come in several pieces"),
+        ([b"tea ", cup[:2]], "tea ", "two of three bytes of a character have to wait"),
         (
             [b"a\xffb"],
             "a\N{REPLACEMENT CHARACTER}b",
@@ -72,6 +72,11 @@ def stream(f) -> str:
 @checker("tokens-roundtrip")
 def roundtrip(ids) -> str:
     tokenizer = load_tokenizer("gpt2")
+    if any(isinstance(i, str) for i in ids):
+        raise NotYet(
+            "these are pieces of text, and ids are numbers: "
+            "tokenizer.convert_tokens_to_ids turns pieces into ids"
+        )
     ids = [int(i) for i in ids]
     if len(ids) != 3 or not all(0 <= i < len(tokenizer) for i in ids):
         raise NotYet(

@@ -1,0 +1,124 @@
+"""Wrong answers to the exercises of the page on tokens, and what each is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+from gpt2course.checkpoints import load_tokenizer
+
+
+def neighbours(texts):
+    return Counter(pair for text in texts for pair in pairwise(text))
+
+
+def across_texts(texts):
+    return neighbours([[i for text in texts for i in text]])
+
+
+def without_overlap(texts):
+    counts: Counter = Counter()
+    for text in texts:
+        place = 0
+        while place < len(text) - 1:
+            pair = (text[place], text[place + 1])
+            counts[pair] += 1
+            place += 1 + (pair[0] == pair[1])
+    return counts
+
+
+def each_pair_once(texts):
+    return {pair: 1 for pair in neighbours(texts)}
+
+
+def merged(text, pair):
+    result = []
+    for piece in text:
+        if result and (result[-1], piece) == pair:
+            result[-1] += piece
+        else:
+            result.append(piece)
+    return result
+
+
+def best(texts):
+    return max(neighbours(texts).items(), key=lambda item: (item[1], item[0]))[0]
+
+
+def split(words):
+    return [[bytes([b]) for b in word] for word in words]
+
+
+def first_of_equals(words, n):
+    texts, merges = split(words), []
+    for _ in range(n):
+        merges.append(neighbours(texts).most_common(1)[0][0])
+        texts = [merged(text, merges[-1]) for text in texts]
+    return merges
+
+
+def counted_once(words, n):
+    counts = neighbours(split(words)).items()
+    ranked = sorted(counts, key=lambda item: (item[1], item[0]), reverse=True)
+    return [pair for pair, _ in ranked[:n]]
+
+
+def one_too_many(words, n):
+    texts, merges = split(words), []
+    while len(merges) <= n and neighbours(texts):
+        merges.append(best(texts))
+        texts = [merged(text, merges[-1]) for text in texts]
+    return merges
+
+
+def past_the_last_pair(words, n):
+    texts, merges = split(words), []
+    for _ in range(n):
+        if neighbours(texts):
+            merges.append(best(texts))
+            texts = [merged(text, merges[-1]) for text in texts]
+        else:
+            merges.append((b"", b""))
+    return merges
+
+
+def piece_by_piece(pieces):
+    return "".join(piece.decode("utf-8", "replace") for piece in pieces)
+
+
+def all_at_once(pieces):
+    return b"".join(pieces).decode("utf-8", "replace")
+
+
+def dropping(pieces):
+    return b"".join(pieces).decode("utf-8", "ignore")
+
+
+def ids(*pieces):
+    return load_tokenizer("gpt2").convert_tokens_to_ids(list(pieces))
+
+
+WRONG = {
+    "tokens-pairs": [
+        (across_texts, "reaches from one text into the next"),
+        (without_overlap, "overlapping pairs count"),
+        (each_pair_once, "(1, 2): 2"),
+    ],
+    "tokens-train": [
+        (first_of_equals, "the larger pair is"),
+        (counted_once, "count again each round"),
+        (one_too_many, "three merges were asked for; you return 4"),
+        (past_the_last_pair, "no pair is left: stop"),
+    ],
+    "tokens-stream": [
+        (piece_by_piece, "a character may come in several pieces"),
+        (all_at_once, "two of three bytes of a character have to wait"),
+        (dropping, "show the replacement sign"),
+    ],
+    "tokens-roundtrip": [
+        (ids("c", "at"), "three ids between 0 and 50256 are needed"),
+        (ids("the", "Ġcat", "Ġsat"), "encodes to the same ids again"),
+        ([50256, 50257, 0], "three ids between 0 and 50256 are needed"),
+        (["c", "a", "t"], "ids are numbers"),
+    ],
+}
