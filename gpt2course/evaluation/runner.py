@@ -5,7 +5,6 @@ tasks.py says what an example is worth. Start at `evaluate`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -19,7 +18,7 @@ from gpt2course.checkpoints import checkpoint_folder, read_entries
 from gpt2course.evaluation.examples import Example, load_examples
 from gpt2course.evaluation.scoring import Reader
 from gpt2course.evaluation.tasks import TASKS, Results, Row
-from gpt2course.files import refuse_reserved_name, write_text
+from gpt2course.files import refuse_reserved_name, sha256, write_text
 from gpt2course.settings import unknown
 from gpt2course.training import check_same_run, digest
 
@@ -173,7 +172,7 @@ def _measure_rest(
             )
         if path:
             with open(path, "a", encoding="utf-8", newline="\n") as file:
-                file.write(json.dumps({"index": index, **row}) + "\n")
+                file.write(_line({"index": index, **row}))
         rows.append(row)
 
 
@@ -193,17 +192,35 @@ def _check_stride_matters(reader: Reader, examples: Sequence[Example]) -> None:
 
 def _settings(task: str, reader: Reader, examples: Sequence[Example]) -> dict:
     """By what rows are known again: everything that they depend on."""
-    data = json.dumps(examples, sort_keys=True).encode()
     return {
         "task": task,
         "protocol": PROTOCOL,
         "model": digest(*reader.model.state_dict().values()),
-        "tokenizer": len(reader.tokenizer),
-        "data": hashlib.sha256(data).hexdigest()[:16],
+        "tokenizer": _digest(reader.tokenizer.backend_tokenizer.to_str()),
+        "data": _digest(json.dumps(examples, sort_keys=True)),
         "window": reader.window,
         "stride": reader.stride,
         "seed": reader.seed,
     }
+
+
+def _digest(text: str) -> str:
+    """Sixteen characters that change when the text does."""
+    return sha256(text.encode())[:16]
+
+
+def _line(entry: dict) -> str:
+    """An entry as a line of the file, with a digest: a changed digit is noticed."""
+    return json.dumps({**entry, "sha256": _digest(json.dumps(entry))}) + "\n"
+
+
+def _entry(line: str) -> dict:
+    """What `_line` wrote. Raises ValueError or KeyError if it is not what it wrote."""
+    entry = json.loads(line)
+    written = entry.pop("sha256")
+    if written != _digest(json.dumps(entry)):
+        raise ValueError("its digest is not that of its values")
+    return entry
 
 
 def _begin_or_resume(path: Path, settings: dict) -> list[Row]:
@@ -217,13 +234,13 @@ def _begin_or_resume(path: Path, settings: dict) -> list[Row]:
     content = path.read_bytes() if path.exists() else b""
     whole = content[: content.rfind(b"\n") + 1]
     if not whole:
-        write_text(path, json.dumps({"settings": settings}) + "\n")
+        write_text(path, _line({"settings": settings}))
         return []
     rows: list[Row] = []
     found = None
     for number, line in enumerate(whole.decode("utf-8", "replace").splitlines()):
         try:
-            entry = json.loads(line)
+            entry = _entry(line)
             if number == 0:
                 found = dict(entry["settings"])
             elif entry.pop("index") == number - 1:

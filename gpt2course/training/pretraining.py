@@ -180,8 +180,7 @@ def pretrain(
     Face checkpoint in the folder.
 
     Writes log.jsonl, state.pt, and at the end config.json, generation_config.json and
-    model.safetensors. Stopping it at any moment loses the steps since the last save,
-    and
+    model.safetensors. Stopping it at any moment loses the steps since the last save and
     nothing else: started again with the same settings it gives the losses it would have
     given.
 

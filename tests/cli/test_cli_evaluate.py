@@ -8,6 +8,7 @@ import pytest
 from cli_tools import refused
 
 from gpt2course import evaluation
+from gpt2course.checkpoints import load_checkpoint, load_tokenizer
 from gpt2course.cli import main
 from gpt2course.evaluation import runner
 
@@ -92,6 +93,37 @@ def test_a_limit_may_grow_and_shrink(capsys, tmp_path, command):
         found = answer(capsys, *command, "endings", *output, "--limit", limit)
         assert found["tasks"]["endings"]["examples"] == int(limit)
         assert found["tasks"]["endings"]["resumed"] == resumed
+
+
+def test_a_digit_that_was_changed_by_hand_is_noticed(capsys, tmp_path, command):
+    output = tmp_path / "results"
+    run = [*command, "endings", "--output", str(output)]
+    assert main(run) == 0
+    rows = output / "endings.jsonl"
+    before = rows.read_text().splitlines(keepends=True)
+    for number, line in enumerate(before):
+        digits = [at for at, character in enumerate(line) if character.isdigit()]
+        for at in digits[:: max(1, len(digits) // 6)]:
+            changed = line[:at] + str((int(line[at]) + 1) % 10) + line[at + 1 :]
+            spoiled = "".join(before[:number] + [changed] + before[number + 1 :])
+            rows.write_text(spoiled)
+            capsys.readouterr()
+            assert f"damaged in line {number + 1}" in refused(capsys, *run)
+            assert rows.read_text() == spoiled
+
+
+def test_another_tokenizer_of_the_same_size_is_another_evaluation(tmp_path, data):
+    reader = evaluation.Reader(load_checkpoint("mini"), load_tokenizer("mini"))
+    evaluation.evaluate("endings", reader, source=str(data), folder=tmp_path)
+    other = load_tokenizer("mini")
+    state = json.loads(other.backend_tokenizer.to_str())
+    merges = state["model"]["merges"]
+    merges[0], merges[1] = merges[1], merges[0]
+    other._tokenizer = type(other.backend_tokenizer).from_str(json.dumps(state))
+    assert len(other) == len(reader.tokenizer)
+    reader = evaluation.Reader(reader.model, other)
+    with pytest.raises(ValueError, match="another tokenizer"):
+        evaluation.evaluate("endings", reader, source=str(data), folder=tmp_path)
 
 
 def test_rows_of_another_evaluation_are_refused_and_kept(
