@@ -420,8 +420,8 @@ class Speed:
 
 
 def seed_step(seed: int, step: int) -> None:
-    """Let the random numbers of a step, dropout that is, depend on nothing but the seed,
-    the step and the process: then a run can stop and be resumed."""
+    """Let the random numbers of a step (dropout) depend on nothing but the seed, the
+    step and the process: then a run can stop and be resumed."""
     torch.manual_seed(seed * 1_000_003 + step * world_size() + rank())
 
 

@@ -105,7 +105,7 @@ def test_a_digit_that_was_changed_by_hand_is_noticed(capsys, tmp_path, command):
         digits = [at for at, character in enumerate(line) if character.isdigit()]
         for at in digits[:: max(1, len(digits) // 6)]:
             changed = line[:at] + str((int(line[at]) + 1) % 10) + line[at + 1 :]
-            spoiled = "".join(before[:number] + [changed] + before[number + 1 :])
+            spoiled = "".join([*before[:number], changed, *before[number + 1 :]])
             rows.write_text(spoiled)
             capsys.readouterr()
             assert f"damaged in line {number + 1}" in refused(capsys, *run)
