@@ -50,6 +50,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "to_gpt2",
         ],
         "finetuning_jokes": ["JokesResult", "finetune_on_jokes"],
+        "memory": [
+            "Memory",
+            "OPTIMIZERS",
+            "cache_bytes",
+            "inference_memory",
+            "optimizer_bytes",
+            "parameter_count",
+            "training_memory",
+        ],
         "card": ["hardware", "write_card", "write_jokes_card"],
     },
 )
