@@ -184,6 +184,9 @@ class Page(Prose):
             case "gpt2-live" | "gpt2-whole":
                 said = "On the book's own page a live model stands here: it runs in the"
                 return [f"> {said} browser, with a text of your own."]
+            case "memory-calculator":
+                said = "On the book's own page a calculator stands here. In a notebook,"
+                return [f"> {said} call `training_memory` with values of your own."]
             case "tableofcontents" | "contents":
                 return []
         raise self.error(

@@ -23,6 +23,7 @@ UNUSED_FILES = (
 ONLY_WHEN_USED = {
     "mathjax": 'class="math',
     "terms.js": "data-course-meaning",
+    "memory.js": 'class="course-memory"',
     "sphinx-design": 'class="sd-',
     "design-tabs": 'class="sd-tab',
 }
