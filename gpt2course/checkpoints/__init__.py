@@ -37,6 +37,11 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "reading": ["CheckpointError", "read_json", "read_state"],
         "reconciliation": ["Reconciled", "check_shapes", "read_entries", "reconcile"],
-        "tokenizer": ["byte_characters", "gpt2_vocabulary", "load_tokenizer"],
+        "tokenizer": [
+            "byte_characters",
+            "gpt2_vocabulary",
+            "load_tokenizer",
+            "write_tokenizer",
+        ],
     },
 )

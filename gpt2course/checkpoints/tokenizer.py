@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import tempfile
 from pathlib import Path
 
 from transformers import GPT2Tokenizer, PreTrainedTokenizerBase
@@ -14,6 +15,7 @@ from transformers import GPT2Tokenizer, PreTrainedTokenizerBase
 from gpt2course.checkpoints.load import checkpoint_folder
 from gpt2course.checkpoints.reading import CheckpointError
 from gpt2course.checkpoints.reconciliation import read_tokenizer, reconcile
+from gpt2course.files import replacing
 from gpt2course.settings import HUB_CHECKPOINTS, checkpoint_name
 
 
@@ -50,6 +52,24 @@ def load_tokenizer(name: str | None = None) -> PreTrainedTokenizerBase:
             "(save_pretrained does)"
         )
     return tokenizer
+
+
+def write_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Save a tokenizer into a folder that exists; each file is whole or not there.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full; old files are kept.
+    """
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as partial:
+        try:
+            tokenizer.save_pretrained(partial)
+        except Exception as error:  # tokenizers reports a failed write as no other
+            if type(error) is not Exception:
+                raise
+            raise OSError(f"cannot write the tokenizer to {folder}: {error}") from None
+        for path in sorted(Path(partial).iterdir()):
+            with replacing(folder / path.name) as target:
+                path.replace(target)
 
 
 def gpt2_vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:

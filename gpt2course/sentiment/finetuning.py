@@ -25,7 +25,7 @@ from gpt2course.sentiment.model import (
     new_classifier,
     quiet_transformers,
     write_classifier,
-    write_tokenizer,
+    write_padding_tokenizer,
 )
 from gpt2course.sentiment.trainer import ReviewTrainer, layer_groups
 from gpt2course.settings import checkpoint_name
@@ -86,7 +86,7 @@ def finetune_sentiment(
     )
     results = run.open()
     if results is not None:
-        write_tokenizer(tokenizer, folder)
+        write_padding_tokenizer(tokenizer, folder)
         return results
     # The reviews are sorted by label. A fifth of the validation split is evaluated
     # during training, all of it at the end.

@@ -31,6 +31,7 @@ from gpt2course.checkpoints import (
     read_state,
     reconcile,
     verify,
+    write_tokenizer,
 )
 from gpt2course.config import GPT2Config as Shape
 from gpt2course.data import LABELS
@@ -204,13 +205,13 @@ def write_classifier(
         "dtype": "float32",
     }
     write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    write_tokenizer(tokenizer, folder)
+    write_padding_tokenizer(tokenizer, folder)
 
 
-def write_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+def write_padding_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Save the tokenizer of a classifier, which pads with the end-of-text token."""
     tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.save_pretrained(folder)
+    write_tokenizer(tokenizer, folder)
 
 
 def load_classifier(

@@ -19,6 +19,7 @@ import torch
 from gpt2course.checkpoints import (
     from_hf,
     write_model,
+    write_tokenizer,
 )
 from gpt2course.config import GPT2Config
 from gpt2course.data import Packed
@@ -288,7 +289,7 @@ class Finetuning(Recipe):
     def write_first(self, folder: Path) -> None:
         """The tokenizer, so that the folder is complete."""
         if self.tokenizer is not None:
-            self.tokenizer.save_pretrained(folder)
+            write_tokenizer(self.tokenizer, folder)
 
     def write_best(self, folder: Path) -> None:
         """The weights in Hugging Face format."""

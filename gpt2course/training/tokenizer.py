@@ -69,7 +69,7 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int) -> Tokenizer:
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, n_positions: int) -> None:
     """Write tokenizer.json and tokenizer_config.json, which AutoTokenizer reads."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    write_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
     settings = {
         "tokenizer_class": "GPT2Tokenizer",
         "add_prefix_space": False,

@@ -17,6 +17,7 @@ from conftest import TINY, random_ids, random_model, run_python
 from hub_stand_in import HubStandIn
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
 from gpt2course.checkpoints import (
     MINI,
@@ -28,6 +29,7 @@ from gpt2course.checkpoints import (
     load_checkpoint,
     load_tokenizer,
     write_model,
+    write_tokenizer,
 )
 from gpt2course.config import GPT2Config
 from gpt2course.data import IMDB, IMDB_REVISION
@@ -39,6 +41,27 @@ HELLO = [15496, 11, 314, 1101, 257, 3303, 2746, 11]  # "Hello, I'm a language mo
 @pytest.fixture(scope="module")
 def gpt2_tokenizer():
     return load_tokenizer("gpt2")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [OSError(28, "No space left on device"), Exception("No space left (os error 28)")],
+)
+def test_a_tokenizer_that_cannot_be_written_leaves_the_old_one(
+    tmp_path, monkeypatch, failure
+):
+    tokenizer = load_tokenizer("mini")
+    write_tokenizer(tokenizer, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert AutoTokenizer.from_pretrained(tmp_path).get_vocab() == tokenizer.get_vocab()
+
+    def fail(*_):
+        raise failure
+
+    monkeypatch.setattr(type(tokenizer), "save_pretrained", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_tokenizer(tokenizer, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_the_vocabulary_of_the_published_sizes_works_offline(gpt2_tokenizer):

@@ -101,6 +101,25 @@ def test_a_digit_of_the_results_that_was_changed_is_one_line(
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("target", ["tokenizer.json", "nowhere"])
+def test_a_tokenizer_that_is_a_link_is_replaced_and_not_followed(
+    material, finished, capsys, tmp_path, name, target
+):
+    output = tmp_path / "run"
+    shutil.copytree(finished(name), output)
+    path = output / "tokenizer.json"
+    before = path.read_bytes()
+    path.unlink()
+    path.symlink_to(target)
+    code, _, err = again(capsys, command(name, material, output))
+    assert code == 0, err
+    assert not path.is_symlink()
+    assert path.read_bytes() == before
+    names = {file.name for file in output.iterdir()}
+    assert names == {file.name for file in finished(name).iterdir()}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_other_settings_data_and_kinds_are_refused(
     material, finished, capsys, tmp_path, name
 ):
