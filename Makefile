@@ -5,11 +5,11 @@ READY := .venv/.ready
 SITE := _build/html
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help book page test notebooks record links serve lint format clean
+.PHONY: help book book-student book-instructor page test notebooks record links serve lint format clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.txt constraints.txt pyproject.toml
 	@echo "== Setting up .venv (once, some minutes)"
@@ -23,6 +23,12 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 book: $(READY)  ## run every chapter and build the site in _build/html
 	@echo "== Building the book"
 	$(BIN)/python -m tools.build
+
+book-student: book  ## the site and its notebooks without the solutions, in _build/student
+	$(BIN)/python -m tools.editions student
+
+book-instructor: book  ## notebooks with solutions, points and common mistakes, in _build/instructor
+	$(BIN)/python -m tools.editions instructor
 
 page: $(READY)  ## build one chapter: make page P=tokens
 	@test -n "$(P)" || { echo "name a chapter: make page P=tokens"; exit 2; }

@@ -41,22 +41,17 @@ def run_chapters(names: list[str], root: Path = ROOT) -> list[str]:
         root: where they are found.
     """
     cache = get_cache(stale.CACHE)
-    notebooks = {name: read_notebook(root / f"{name}.md") for name in names}
-    waiting = {
-        name: notebook
-        for name, notebook in notebooks.items()
-        if notebook and not is_cached(cache, notebook)
-    }
-    if not waiting:
+    notebooks = waiting(names, root)
+    if not notebooks:
         say("no chapter has to run: all outputs are in the cache")
         return []
-    say(f"running {len(waiting)} of {len(names)} chapters, {AT_A_TIME} at a time")
+    say(f"running {len(notebooks)} of {len(names)} chapters, {AT_A_TIME} at a time")
     os.environ.update(ENVIRONMENT)
     failed = []
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         jobs = {
             pool.submit(run, notebook, (root / name).parent): name
-            for name, notebook in waiting.items()
+            for name, notebook in notebooks.items()
         }
         for job in as_completed(jobs):
             name, result = jobs[job], job.result()
@@ -71,6 +66,17 @@ def run_chapters(names: list[str], root: Path = ROOT) -> list[str]:
             cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
             say(f"{name} ran in {result.time:.0f} s")
     return failed
+
+
+def waiting(names: list[str], root: Path = ROOT) -> dict[str, NotebookNode]:
+    """The chapters that have no outputs in the cache, as notebooks."""
+    cache = get_cache(stale.CACHE)
+    notebooks = {name: read_notebook(root / f"{name}.md") for name in names}
+    return {
+        name: notebook
+        for name, notebook in notebooks.items()
+        if notebook and not is_cached(cache, notebook)
+    }
 
 
 def run_seconds(names: list[str], root: Path = ROOT) -> dict[str, float]:

@@ -81,13 +81,25 @@ def ran_on() -> dict:
     }
 
 
+def noted() -> dict:
+    """What the last build was made from; empty if there was none."""
+    return json.loads(RAN_ON.read_text()) if RAN_ON.exists() else {}
+
+
+def is_current() -> bool:
+    """Whether outputs and pages were made from what is here now."""
+    outputs = outputs_key()
+    now = {"outputs_key": outputs, "pages_key": pages_key(outputs)}
+    return now.items() <= noted().items()
+
+
 def empty_when_stale() -> None:
     """Remove outputs, or pages, that were made from something that has changed since.
 
     Raises:
         ValueError: an unknown checkpoint, or a hub that cannot be reached.
     """
-    old = json.loads(RAN_ON.read_text()) if RAN_ON.exists() else {}
+    old = noted()
     outputs = outputs_key()
     pages = pages_key(outputs)
     if old.get("outputs_key") != outputs:
@@ -96,7 +108,7 @@ def empty_when_stale() -> None:
         shutil.rmtree(CACHE, ignore_errors=True)
         old = ran_on()
     if old.get("pages_key") != pages:
-        for folder in ("html", ".doctrees"):
+        for folder in ("html", ".doctrees", "student", ".student"):
             shutil.rmtree(BUILD / folder, ignore_errors=True)
     BUILD.mkdir(exist_ok=True)
     new = old | {"outputs_key": outputs, "pages_key": pages}

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from samples import build_tiny
 
 from tools import build, execute, publication, stale
 from tools.sphinx_ext import diagrams, provenance, prune
@@ -214,36 +215,6 @@ def test_an_inlined_diagram_is_described_and_keeps_its_ids_apart():
     assert '<marker id="flow-tip"/><marker id="flow-tip2"/>' in svg
     assert 'url(#flow-tip)"' in svg
     assert 'href="#flow-tip2"' in svg
-
-
-def build_tiny(folder: Path, text: str) -> tuple[str, str]:
-    """A site of one page with the extension alone: (its HTML, the warnings)."""
-    import io
-
-    from sphinx.application import Sphinx
-    from sphinx.util.docutils import docutils_namespace
-
-    (folder / "index.md").write_text(text)
-    warnings = io.StringIO()
-    settings = {
-        "extensions": ["myst_nb", "tools.sphinx_ext.course_site"],
-        "source_suffix": {".md": "myst-nb"},  # Sphinx adds it to a shared default
-        "nb_execution_mode": "off",
-        "html_theme": "basic",
-    }
-    with docutils_namespace():
-        app = Sphinx(
-            folder,
-            None,
-            folder / "out",
-            folder / "trees",
-            "html",
-            settings,
-            status=None,
-            warning=warnings,
-        )
-        app.build()
-    return (folder / "out/index.html").read_text(), warnings.getvalue()
 
 
 def test_the_diagram_directive(tmp_path, monkeypatch):

@@ -298,15 +298,10 @@ def test_what_has_no_plain_form_is_an_error(
 
 def test_writing_the_whole_book(tmp_path: Path) -> None:
     chapter = spoiled(tmp_path / "book", "Some text", "Some text")
-    (tmp_path / "_toc.yml").write_text(
-        "format: jb-book\nroot: book/sample\n", encoding="utf-8"
-    )
     folder = tmp_path / "notebooks"
     folder.mkdir()
     (folder / "gone.ipynb").touch()
-    assert converter.write_notebooks(chapter.parent, folder) == [
-        folder / "sample.ipynb"
-    ]
+    assert converter.write_notebooks([chapter], folder) == [folder / "sample.ipynb"]
     assert sorted(path.name for path in folder.iterdir()) == ["sample.ipynb"]
     written = nbformat.read(folder / "sample.ipynb", as_version=4)
     assert [cell.id for cell in written.cells] == [

@@ -5,15 +5,15 @@ embedded pictures, references become links, and computed values are written into
 prose. The student edition leaves the solutions out. Anything that has no plain form
 here is an error: MyST syntax never reaches a reader of a notebook.
 
-`python -m tools.notebooks FOLDER` writes the student edition, with --solutions the
-instructor's. opening.py has the first cell, blocks.py directives, prose.py roles and
-links, pictures.py images.
+tools/editions says who gets which. opening.py has the first cell, blocks.py directives,
+prose.py roles and links, pictures.py images.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
@@ -21,25 +21,36 @@ from jupytext.myst import CODE_DIRECTIVE, myst_to_notebook
 from nbformat import NotebookNode
 
 from tools.chapters import ConvertError, Rating, chapter_files, read_chapter
-from tools.notebooks.blocks import Page
+from tools.notebooks.blocks import Mistakes, Page
 from tools.notebooks.opening import opening
+from tools.notebooks.prose import escape_bars
 
 __all__ = ["ConvertError", "chapter_files", "convert", "write_notebooks"]
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-def write_notebooks(book: Path, folder: Path, *, solutions: bool = False) -> list[Path]:
-    """Write a notebook for each chapter, and remove those of chapters that are gone.
+def write_notebooks(
+    chapters: list[Path],
+    folder: Path,
+    *,
+    solutions: bool = False,
+    mistakes: Mapping[str, Mistakes] | None = None,
+) -> list[Path]:
+    """Write a notebook for each chapter, and remove those of other chapters.
 
     Args:
-        book: folder of the chapters; _toc.yml lies beside it.
+        chapters: their files.
         folder: where NAME.ipynb goes for the chapter NAME.md.
         solutions: the instructor's edition instead of the students'.
+        mistakes: for the instructor's, by chapter.
     """
+    mistakes = mistakes or {}
     notebooks = {
-        folder / f"{path.stem}.ipynb": convert(path, solutions=solutions)
-        for path in chapter_files(book)
+        folder / f"{path.stem}.ipynb": convert(
+            path, solutions=solutions, mistakes=mistakes.get(path.stem)
+        )
+        for path in chapters
     }
     folder.mkdir(parents=True, exist_ok=True)
     for path, notebook in notebooks.items():
@@ -49,8 +60,15 @@ def write_notebooks(book: Path, folder: Path, *, solutions: bool = False) -> lis
     return list(notebooks)
 
 
-def convert(chapter: Path, *, solutions: bool = False) -> NotebookNode:
+def convert(
+    chapter: Path, *, solutions: bool = False, mistakes: Mistakes | None = None
+) -> NotebookNode:
     """One chapter as a notebook without outputs; always the same, cell ids included.
+
+    Args:
+        chapter: its file.
+        solutions: the instructor's edition: it begins with a list of the exercises.
+        mistakes: for the instructor's, by exercise; they follow its solution.
 
     Raises:
         ConvertError: a directive, a role or an option without a plain form, an unknown
@@ -58,7 +76,7 @@ def convert(chapter: Path, *, solutions: bool = False) -> NotebookNode:
     """
     text = read_chapter(chapter)
     source = myst_to_notebook(text, CODE_DIRECTIVE, add_source_map=True)
-    page = Page(chapter, solutions)
+    page = Page(chapter, solutions, mistakes or {})
     page.ratings = ratings(source.cells, page)
     cells = []
     for cell, start in zip(source.cells, source.metadata["source_map"], strict=True):
@@ -71,10 +89,31 @@ def convert(chapter: Path, *, solutions: bool = False) -> NotebookNode:
             cells.append(nbformat.v4.new_markdown_cell(markdown))
     page.close()
     if any(cell.cell_type == "code" for cell in cells):
-        cells = [*opening(page), *cells]
+        cells = [*opening(page), *for_instructors(page), *cells]
     give_ids(cells, chapter.stem)
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+def for_instructors(page: Page) -> list[NotebookNode]:
+    """A cell that lists the exercises with minutes and points; students get none."""
+    rated = [rating for rating in page.ratings if rating]
+    if not (page.solutions and rated):
+        return []
+    minutes, points = (
+        sum(getattr(rating, name) for rating in rated) for name in ("minutes", "points")
+    )
+    text = (
+        f"**For instructors.** This notebook has solutions. Its {len(rated)} exercises"
+        f" take {minutes} minutes and give {points} points.\n\n"
+        "| exercise | difficulty | minutes | points | trains |\n|---|---|---|---|---|\n"
+    )
+    for heading, rating in zip(page.headings, page.ratings, strict=True):
+        if rating:
+            trains = escape_bars(rating.trains)
+            row = [escape_bars(heading), rating.dots, rating.minutes, rating.points]
+            text += f"| {' | '.join(map(str, [*row, trains]))} |\n"
+    return [nbformat.v4.new_markdown_cell(text.rstrip())]
 
 
 def first_line(text: str, start: int) -> int:

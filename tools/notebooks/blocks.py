@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -16,6 +17,9 @@ from sphinx.directives.code import LiteralInclude, LiteralIncludeReader
 from tools.bibliography import listed
 from tools.chapters import Rating, exercise_name
 from tools.notebooks.prose import Prose, anchor, escape_bars
+
+# lines of Markdown about wrong answers, by the name of the exercise
+Mistakes = Mapping[str, list[str]]
 
 BOXES = {
     name: name.title()
@@ -37,11 +41,14 @@ NOT_SHOWN = re.compile(r"%.*|\+\+\+.*|\{[#.\w][^{}`]*\}")
 class Page(Prose):
     """One chapter. It remembers across cells which exercise or solution is open."""
 
-    def __init__(self, path: Path, solutions: bool) -> None:
+    def __init__(self, path: Path, solutions: bool, mistakes: Mistakes) -> None:
         super().__init__(path)
         self.solutions = solutions
+        self.mistakes = mistakes
         self.open: str | None = None  # "exercise" or "solution"
         self.exercises = 0
+        self.headings: list[str] = []  # of the exercises
+        self.label = ""  # of the exercise whose solution is open
         self.ratings: list[Rating | None] = []  # of the chapter's exercises, in order
         self.titled = False
 
@@ -202,18 +209,28 @@ class Page(Prose):
             if self.open != kind:
                 raise self.error(f"{kind}-end without {kind}-start")
             self.open = None
-            return []
+            return self.mistaken() if kind == "solution" else []
         if self.open:
             raise self.error(f"{kind}-start inside of another {self.open}")
         self.open = kind
         if kind == "solution":
+            self.label = argument
             return ["#### Solution"]
         self.exercises += 1
         name = exercise_name(self.number, self.exercises)
-        heading = ["", f"### {name}: {self.text(argument)}"]
+        self.headings.append(f"{name}: {self.text(argument)}")
+        heading = ["", f"### {self.headings[-1]}"]
         if rating := dict(enumerate(self.ratings, 1)).get(self.exercises):
             heading += ["", f"{rating.dots} {rating.rest}", ""]
         return named(options, heading)
+
+    def mistaken(self) -> list[str]:
+        """The common mistakes of the exercise whose solution has just ended."""
+        found = self.mistakes.get(self.label.removeprefix("ex-"), ())
+        if not (self.solutions and found):
+            return []
+        title = "**Common mistakes**, and what the check says about each:"
+        return ["", title, *found, ""]
 
     def box(self, title: str, body: list[str], options: dict[str, str]) -> list[str]:
         """An admonition as a quotation with a bold title; a folded one stays folded."""
