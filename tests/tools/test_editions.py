@@ -208,6 +208,7 @@ def test_each_wrong_answer_has_its_code():
             name: len(rows) for name, rows in codes.items()
         }, path.name
         for code in (code for rows in codes.values() for code in rows):
+            assert code
             compile(code, path.name, "exec")
     source = """\
 A = 3
@@ -231,12 +232,14 @@ WRONG = {
             ),
             "phrase",
         ),
-    ]
+    ],
+    "f": [(helper(3), "phrase"), (helper, "phrase")],
 }
 """
     helper = "A = 3\n\ndef helper(x):\n    return x + A"
     assert mistakes.sources(source) == {
-        "e": [helper, helper + "\n\nlambda x: (\n    helper(x)\n    + 1\n)"]
+        "e": [helper, "lambda x: (\n    helper(x)\n    + 1\n)"],
+        "f": [helper + "\n\nhelper(3)", helper.split("\n\n")[1]],
     }
 
 

@@ -9,6 +9,7 @@ import time
 
 from tools import editions
 from tools.build import page_name
+from tools.execute import ENVIRONMENT
 from tools.publication import ROOT
 from tools.stale import say
 
@@ -21,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     start = time.monotonic()
     os.chdir(ROOT)
+    os.environ.update(ENVIRONMENT)  # no bars, one thread
     try:
         folder = getattr(editions, given.edition)(page_name(given.only))
     except ValueError as error:  # a chapter that cannot be shown is one

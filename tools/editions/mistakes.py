@@ -85,7 +85,8 @@ def load(name: str) -> ModuleType:
 def sources(source: str) -> dict[str, list[str]]:
     """The code of each answer in the table WRONG of a module, by exercise.
 
-    A name stands for the function behind it; functions that an answer uses come first.
+    A name stands for the function behind it. Functions that an answer uses come before
+    it, unless an earlier answer to the same exercise has them already.
     """
     tree = ast.parse(source)
     own = {}
@@ -95,16 +96,24 @@ def sources(source: str) -> dict[str, list[str]]:
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             own[node.targets[0].id] = node
     table = own.pop("WRONG").value
-    return {
-        key.value: [answer(source, row.elts[0], own) for row in rows.elts]
-        for key, rows in zip(table.keys, table.values, strict=True)
-    }
+    found = {}
+    for key, rows in zip(table.keys, table.values, strict=True):
+        shown: set[str] = set()
+        found[key.value] = [
+            answer(source, row.elts[0], own, shown) for row in rows.elts
+        ]
+    return found
 
 
-def answer(source: str, node: ast.expr, own: dict[str, ast.stmt]) -> str:
-    """The code of one answer, after what it uses of its module."""
-    needed = [text_of(source, own[name]) for name in uses(node, own)]
-    if not isinstance(node, ast.Name):
+def answer(
+    source: str, node: ast.expr, own: dict[str, ast.stmt], shown: set[str]
+) -> str:
+    """The code of one answer, after what it uses of its module and is not yet shown."""
+    itself = node.id if isinstance(node, ast.Name) else None
+    names = [n for n in uses(node, own) if n not in shown or n == itself]
+    shown.update(names)
+    needed = [text_of(source, own[name]) for name in names]
+    if not itself:
         needed.append(text_of(source, node))
     return "\n\n".join(needed)
 
