@@ -6,13 +6,21 @@ that runs the tests, so that nothing is downloaded. The book's tools are not the
 
 from __future__ import annotations
 
+import ast
+import functools
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 import venv
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import (
+    Distribution,
+    PackageNotFoundError,
+    distribution,
+    packages_distributions,
+)
 from pathlib import Path
 
 import pytest
@@ -85,6 +93,47 @@ def gpt2course_requires() -> list[str]:
     return project["project"]["dependencies"]
 
 
+def imported(source: str) -> set[str]:
+    """The modules that Python code imports, wherever it does; a cell may have magics.
+
+    An import that may fail (try, except ImportError) needs nothing.
+    """
+    source = re.sub(r"^( *)[%!].*", r"\1pass", source, flags=re.M)
+    found: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+        elif isinstance(node, ast.Try) and any(
+            handler.type and "ImportError" in ast.unparse(handler.type)
+            for handler in node.handlers
+        ):
+            waiting += [*node.handlers, *node.orelse, *node.finalbody]
+            continue
+        waiting += ast.iter_child_nodes(node)
+    return found
+
+
+@functools.cache
+def importable() -> frozenset[str]:
+    """What anybody can import who has installed the package alone."""
+    required = {normal(Requirement(line).name) for line in gpt2course_requires()}
+    brought = {
+        module
+        for module, names in packages_distributions().items()
+        if required & set(map(normal, names))
+    }
+    return frozenset(brought | sys.stdlib_module_names | {"gpt2course"})
+
+
+def normal(name: str) -> str:
+    """The name of a distribution as an index has it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def closure(requirements: list[str]) -> list[Distribution]:
     """The installed packages that some requirements need, with what those need."""
     found: dict[str, Distribution] = {}
@@ -94,7 +143,7 @@ def closure(requirements: list[str]) -> list[Distribution]:
         needed = Requirement(text)
         if needed.marker and not needed.marker.evaluate({"extra": extra}):
             continue
-        name = re.sub(r"[-_.]+", "-", needed.name).lower()
+        name = normal(needed.name)
         new = name not in found
         if new:
             try:

@@ -11,6 +11,7 @@ import pytest
 from conftest import cannot_run
 from references import BOOK, converter
 from samples import SAMPLE, spoiled
+from wheel import importable, imported
 
 from gpt2course import __version__
 from tools import chapters, publication
@@ -81,6 +82,8 @@ def test_chapters_become_plain_notebooks(chapter: Path, solutions: bool) -> None
     on_page = len(re.findall(r"^```\{code-cell\}", source, flags=re.M))
     assert len(code) == on_page - hidden + bool(on_page), "and the opening cell"
     assert not any(cell.outputs or cell.execution_count for cell in code)
+    undeclared = set().union(*(imported(cell.source) for cell in code)) - importable()
+    assert undeclared == set(), "pyproject.toml must name what brings them"
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
 
 
