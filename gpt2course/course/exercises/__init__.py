@@ -6,14 +6,17 @@ is first asked for.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import linecache
 import pkgutil
+import sys
 import sysconfig
 import traceback
 import types
-from collections.abc import Callable
+from collections import UserDict
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,7 @@ from gpt2course.settings import unknown
 Checker = Callable[[object], str]
 _checkers: dict[str, Checker] = {}
 _read_lists_as_tensors: set[str] = set()
+_to_be_written: dict[str, tuple[Callable, ...]] = {}
 
 NOTHING_YET = (
     "there is nothing here yet. Put your own code in place of the dots, and return the "
@@ -31,13 +35,13 @@ NOTHING_YET = (
 )
 
 
-# what a learner writes with def or lambda, or takes from a library
-FUNCTIONS = (
-    types.FunctionType,
-    types.MethodType,
-    types.BuiltinFunctionType,
-    functools.partial,
+# what an answer may hold as it is: nobody can change how these compare
+ATOMS = (
+    *(type(None), bool, int, float, complex, str, bytes, bytearray, range, slice),
+    *(torch.dtype, torch.device, torch.Size, torch.Tensor, torch.nn.Parameter),
+    type(Path()),
 )
+PACKAGE = __name__.partition(".")[0]
 
 
 class NotYet(Exception):
@@ -54,7 +58,9 @@ class Verdict(int):
         pass
 
 
-def checker(name: str, *, tensors: bool = False) -> Callable[[Checker], Checker]:
+def checker(
+    name: str, *, tensors: bool = False, without: tuple[Callable, ...] = ()
+) -> Callable[[Checker], Checker]:
     """Register a check.
 
     It takes the answer; it raises NotYet, or returns what a right answer shows, in a
@@ -64,6 +70,8 @@ def checker(name: str, *, tensors: bool = False) -> Callable[[Checker], Checker]
         name: chapter, dash, exercise: "attention-mask" belongs to attention.py and to
             the label ex-attention-mask.
         tensors: whether a list in the answer means a tensor.
+        without: functions that do what the exercise asks for; an answer that calls
+            one of them is not the learner's own.
 
     Raises:
         ValueError: another check has this name.
@@ -80,6 +88,7 @@ def checker(name: str, *, tensors: bool = False) -> Callable[[Checker], Checker]
                 f"{function.__qualname__}"
             )
         _checkers[name] = function
+        _to_be_written[name] = without
         if tensors:
             _read_lists_as_tensors.add(name)
         return function
@@ -141,51 +150,151 @@ def _judge(
     function = _variant(name, course, inputs) if course or inputs else _find(name)
     if answer is None:
         return False, NOTHING_YET
-    answer = _as_checked(answer, name in _read_lists_as_tensors)
     try:
         # a check must not change the random numbers of later cells
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return True, function(answer)
+            shown = function(_as_checked(answer, name in _read_lists_as_tensors))
     except NotYet as problem:
         return False, str(problem)
     except (Exception, SystemExit) as error:
         return False, _explain(error, function)
+    if taken := _not_written(answer, _to_be_written.get(name, ())):
+        return False, (
+            f"the result is right, but {taken} computes it, which the exercise asks "
+            "you to write: put your own code in place of it"
+        )
+    return True, shown
 
 
-def _as_checked(answer: object, lists: bool) -> object:
+def _as_checked(answer: object, tensors: bool, made: type | None = None) -> object:
     """An answer in the types that checks compare with.
 
     What is right in float64 or as a numpy array is right: arrays become tensors, and
-    float64 tensors float32. Functions are wrapped, so that this goes for what they
-    return.
+    float64 tensors float32. Of a class that compares in its own way only the plain
+    value is left. Functions and classes are wrapped, so that this goes for what they
+    and the methods of their objects return.
 
     Args:
-        answer: a value, a function, or a tuple of them.
-        lists: whether a list of numbers or of tensors becomes a tensor too.
+        answer: a value, a function, a class, or a list, tuple or dictionary of them.
+        tensors: whether a list of numbers or of tensors becomes a tensor too; if not,
+            a tensor of one number becomes a number.
+        made: the class whose objects the answer may be.
+
+    Raises:
+        NotYet: an object that a check can neither compare nor call.
     """
-    if isinstance(answer, FUNCTIONS):
+    part = functools.partial(_as_checked, tensors=tensors)
+    if isinstance(answer, np.ndarray | np.generic):
+        plain = np.asarray(answer)
+        numbers = plain.dtype.kind in "fiub" and isinstance(answer, np.ndarray)
+        return part(torch.as_tensor(plain) if numbers else plain.tolist())
+    if isinstance(answer, torch.Tensor):
+        if type(answer) not in ATOMS:
+            with torch._C.DisableTorchFunctionSubclass():
+                answer = answer.as_subclass(torch.Tensor)
+        if answer.dim() == 0 and not tensors:
+            return answer.item()
+        return answer.float() if answer.dtype == torch.float64 else answer
+    if type(answer) in ATOMS:
+        return answer
+    for kind in (int, float, str, bytes):
+        if isinstance(answer, kind):  # a class derived from it: what it was made from
+            return kind.__getnewargs__(answer)[0]
+    if isinstance(answer, tuple):
+        return tuple(map(part, tuple.__iter__(answer)))
+    if isinstance(answer, list):
+        rows = [_as_checked(row, False) for row in list.__iter__(answer)]
+        return _as_tensor(rows) if tensors else rows
+    if isinstance(answer, set | frozenset):
+        return set(map(part, set(answer)))
+    if isinstance(answer, UserDict):
+        return part(answer.data)
+    if isinstance(answer, dict):
+        items = dict.items(answer)
+        return {_as_checked(key, False): part(value) for key, value in items}
+    if isinstance(answer, Iterable) and type(answer).__module__ in (
+        *("builtins", "itertools", "collections"),
+    ):
+        return (
+            list(map(part, answer)) if hasattr(answer, "__len__") else map(part, answer)
+        )
+    if made and type(answer) is made:
+        return _Made(answer)
+    if callable(answer):
+        kind = answer if isinstance(answer, type) else None
+        return lambda *args, **kwargs: part(answer(*args, **kwargs), made=kind)
+    raise NotYet(
+        f"there is an object of the class {type(answer).__name__} in your answer. A "
+        "check reads numbers, texts and tensors, and lists, tuples and dictionaries of "
+        "them"
+    )
 
-        @functools.wraps(answer)
-        def wrapped(*args: object, **kwargs: object) -> object:
-            return _as_checked(answer(*args, **kwargs), lists)
 
-        return wrapped
-    if type(answer) is tuple:
-        return tuple(_as_checked(part, lists) for part in answer)
-    if lists and isinstance(answer, list):
-        try:
-            if answer and all(isinstance(part, torch.Tensor) for part in answer):
-                answer = torch.stack(answer)
+class _Made:
+    """An object of a class that is the answer: its methods return checked values."""
+
+    def __init__(self, made: object) -> None:
+        self._made = made
+
+    def __getattr__(self, name: str) -> object:
+        return _as_checked(getattr(self._made, name), tensors=True)
+
+
+def _as_tensor(rows: list) -> object:
+    """A list of numbers or of tensors as a tensor; any other list as it is."""
+    try:
+        if rows and all(isinstance(row, torch.Tensor) for row in rows):
+            return torch.stack(rows)
+        return _as_checked(torch.as_tensor(np.array(rows)), tensors=True)
+    except (TypeError, ValueError, RuntimeError):
+        return rows  # no table of numbers; the check says what is wrong
+
+
+def _not_written(answer: object, without: tuple[Callable, ...]) -> str | None:
+    """The name of a function which an answer is, or calls, instead of being written.
+
+    Args:
+        answer: what the learner gave.
+        without: functions that the answer must not call, in its helpers either. No
+            function of the package is an answer, whether it is among them or not.
+    """
+    parts, seen = list(answer) if type(answer) is tuple else [answer], set()
+    while parts:
+        part = parts.pop()
+        if isinstance(part, functools.partial):
+            part = part.func
+        if isinstance(part, types.MethodType):
+            part = part.__func__
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if any(part is other for other in without):
+            return part.__name__
+        elif isinstance(part, types.FunctionType):
+            if _is_theirs(part.__code__):
+                parts += _used_by(part)
+            elif part is answer and part.__module__.startswith(f"{PACKAGE}."):
+                return part.__name__
+    return None
+
+
+def _used_by(function: types.FunctionType) -> Iterator[object]:
+    """What a function may call: its globals, and attributes of modules among them."""
+    codes, names = [function.__code__], set()
+    for code in codes:  # with those of the functions inside of it
+        names |= set(code.co_names)
+        codes += [part for part in code.co_consts if isinstance(part, types.CodeType)]
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # nothing in it yet
+            yield cell.cell_contents
+    for name in names:
+        # the second: it is imported in the function itself
+        for used in (function.__globals__.get(name), sys.modules.get(name)):
+            if isinstance(used, types.ModuleType):
+                yield from (vars(used).get(other) for other in names)
             else:
-                answer = torch.as_tensor(np.array(answer))
-        except (TypeError, ValueError, RuntimeError):
-            return answer  # no table of numbers; the check says what is wrong
-    if isinstance(answer, np.ndarray) and answer.dtype.kind in "fiub":
-        answer = torch.as_tensor(answer)
-    if isinstance(answer, torch.Tensor) and answer.dtype == torch.float64:
-        answer = answer.float()
-    return answer
+                yield used
 
 
 def _variant(name: str, course: str | None, inputs: str | None) -> Checker:
@@ -216,16 +325,9 @@ def _find(name: str) -> Checker:
 def _explain(error: BaseException, function: Checker) -> str:
     """Whether the learner's own lines failed, or the check could not use the result."""
     what = f"{type(error).__name__}: {error}".rstrip(": ")
-    not_theirs = (
-        str(Path(__file__).parents[2]),
-        *sysconfig.get_paths().values(),
-        "<frozen",
-    )
     for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
         code = frame.f_code
-        if code is not function.__code__ and not code.co_filename.startswith(
-            not_theirs
-        ):
+        if code is not function.__code__ and _is_theirs(code):
             line = linecache.getline(code.co_filename, number).strip()
             return f"your code raised {what}" + (
                 f", in the line {line!r}" if line else ""
@@ -236,3 +338,13 @@ def _explain(error: BaseException, function: Checker) -> str:
         f"the check could not use your answer ({what}). Is it of the kind that the "
         "exercise asks for?"
     )
+
+
+def _is_theirs(code: types.CodeType) -> bool:
+    """Whether a learner wrote it: it is neither of the package nor of a library."""
+    others = (
+        str(Path(__file__).parents[2]),
+        *sysconfig.get_paths().values(),
+        "<frozen",
+    )
+    return not code.co_filename.startswith(others)

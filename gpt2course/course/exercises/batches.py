@@ -56,7 +56,7 @@ def first_fit(f) -> str:
     return "Best fit, longest first, needs even fewer rows, and costs a sort."
 
 
-@checker("batches-mask")
+@checker("batches-mask", tensors=True, without=(document_mask,))
 def mask(f) -> str:
     for rows in ([[0, 0, 0]], [[0, 0, 1, 1, 1]], [[4, 4, 2, -1], [3, 5, 5, 5]]):
         ids = torch.tensor(rows)

@@ -150,7 +150,7 @@ def schedule(f) -> str:
     )
 
 
-@checker("clinic-collator")
+@checker("clinic-collator", tensors=True)
 def collator(f) -> str:
     end = 9
     rows = [[1, 2, end], [3, end], [4, end, 5, 6, end]]  # the last one holds two texts

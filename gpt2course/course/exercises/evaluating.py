@@ -7,9 +7,10 @@ import math
 import torch
 
 from gpt2course.course.exercises import NotYet, checker
+from gpt2course.evaluation import rouge, sliding_windows
 
 
-@checker("evaluating-windows")
+@checker("evaluating-windows", without=(sliding_windows,))
 def windows(f) -> str:
     got = f(10, 4, 2)
     right = [(0, 0, 4), (2, 4, 6), (4, 6, 8), (6, 8, 10)]
@@ -91,7 +92,7 @@ def norm(f) -> str:
     return "So long endings are not punished for being long."
 
 
-@checker("evaluating-rouge")
+@checker("evaluating-rouge", without=(rouge,))
 def rouge_1(f) -> str:
     got = float(f("The film is good, good", "the film is very good"))
     if math.isclose(got, 0.8):

@@ -6,6 +6,7 @@ import torch
 
 from gpt2course.config import GPT2Config
 from gpt2course.course.exercises import NotYet, checker
+from gpt2course.generation import generate, stream_tokens
 from gpt2course.model import GPT2
 
 
@@ -51,7 +52,7 @@ def memory(f) -> str:
         raise NotYet("you divide by 2**30; a GB here is 10**9 bytes")
     if abs(got - 4) > 1e-9:
         raise NotYet(f"a billion weights of 32 bits take 4 GB; yours gives {got}")
-    if abs(f(124_439_808, 16) - 0.248879616) > 1e-9:
+    if abs(f(124_439_808, 16) - 0.248879616) > 1e-7:
         raise NotYet(
             "for gpt2 in 16 bits it should be 0.2489 GB: is the second argument used?"
         )
@@ -61,7 +62,7 @@ def memory(f) -> str:
     )
 
 
-@checker("gpt2-write")
+@checker("gpt2-write", without=(generate, stream_tokens))
 def write(f) -> str:
     torch.manual_seed(0)
     model = GPT2(

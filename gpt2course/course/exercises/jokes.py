@@ -10,7 +10,7 @@ from gpt2course.data import encode_jokes
 from gpt2course.loss import IGNORE_INDEX
 
 
-@checker("jokes-encode")
+@checker("jokes-encode", without=(encode_jokes,))
 def encode(f) -> str:
     tokenizer = load_tokenizer()
     end = tokenizer.eos_token_id
@@ -48,7 +48,7 @@ def encode(f) -> str:
     return "What somebody writes can no longer end a text."
 
 
-@checker("jokes-handle")
+@checker("jokes-handle", tensors=True)
 def handle(f) -> str:
     rows = [[7, 8, 1, 2, 9], [7, 8, 3, 9]]
     got = f([list(row) for row in rows], 2, 6)

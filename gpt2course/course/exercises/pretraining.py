@@ -29,7 +29,7 @@ def bits(f) -> str:
     return "Now models with different vocabularies can be compared."
 
 
-@checker("pretraining-schedule")
+@checker("pretraining-schedule", without=(learning_rate_at,))
 def schedule(f) -> str:
     def right(step: int) -> float:
         return learning_rate_at(step, peak=2.0, warmup_steps=10, total_steps=110)
@@ -54,7 +54,7 @@ def schedule(f) -> str:
     return "Up quickly, down gently, and 0 exactly at the end."
 
 
-@checker("pretraining-rows")
+@checker("pretraining-rows", tensors=True)
 def rows(f) -> str:
     stream = torch.arange(100, 120)
     x, y = f(stream, 3, 4)
