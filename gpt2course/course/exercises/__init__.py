@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gpt2course.course.time_limit import TooLong, time_limit
 from gpt2course.settings import unknown
 
 Checker = Callable[[object], str]
@@ -41,6 +42,7 @@ ATOMS = (
     *(torch.dtype, torch.device, torch.Size, torch.Tensor, torch.nn.Parameter),
     type(Path()),
 )
+LIMIT = 60.0  # seconds for a call of the learner's code
 PACKAGE = __name__.partition(".")[0]
 
 
@@ -150,13 +152,20 @@ def _judge(
     function = _variant(name, course, inputs) if course or inputs else _find(name)
     if answer is None:
         return False, NOTHING_YET
+    tensors = name in _read_lists_as_tensors
     try:
         # a check must not change the random numbers of later cells
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), time_limit(LIMIT, _is_theirs) as start:
             torch.manual_seed(0)
-            shown = function(_as_checked(answer, name in _read_lists_as_tensors))
+            shown = function(_as_checked(answer, tensors, start))
     except NotYet as problem:
         return False, str(problem)
+    except TooLong as late:
+        return False, (
+            f"your code had not ended after {LIMIT:g} seconds and was stopped"
+            f"{_their_line(late, function) or ''}. Does a loop never end? See what it "
+            "waits for, and whether every round comes closer to that"
+        )
     except (Exception, SystemExit) as error:
         return False, _explain(error, function)
     if taken := _not_written(answer, _to_be_written.get(name, ())):
@@ -167,7 +176,12 @@ def _judge(
     return True, shown
 
 
-def _as_checked(answer: object, tensors: bool, made: type | None = None) -> object:
+def _as_checked(
+    answer: object,
+    tensors: bool,
+    start: Callable[[], None] = lambda: None,
+    made: type | None = None,
+) -> object:
     """An answer in the types that checks compare with.
 
     What is right in float64 or as a numpy array is right: arrays become tensors, and
@@ -179,12 +193,13 @@ def _as_checked(answer: object, tensors: bool, made: type | None = None) -> obje
         answer: a value, a function, a class, or a list, tuple or dictionary of them.
         tensors: whether a list of numbers or of tensors becomes a tensor too; if not,
             a tensor of one number becomes a number.
+        start: called whenever code of the learner begins to run.
         made: the class whose objects the answer may be.
 
     Raises:
         NotYet: an object that a check can neither compare nor call.
     """
-    part = functools.partial(_as_checked, tensors=tensors)
+    part = functools.partial(_as_checked, tensors=tensors, start=start)
     if isinstance(answer, np.ndarray | np.generic):
         plain = np.asarray(answer)
         numbers = plain.dtype.kind in "fiub" and isinstance(answer, np.ndarray)
@@ -220,10 +235,15 @@ def _as_checked(answer: object, tensors: bool, made: type | None = None) -> obje
             list(map(part, answer)) if hasattr(answer, "__len__") else map(part, answer)
         )
     if made and type(answer) is made:
-        return _Made(answer)
+        return _Made(answer, part)
     if callable(answer):
-        kind = answer if isinstance(answer, type) else None
-        return lambda *args, **kwargs: part(answer(*args, **kwargs), made=kind)
+
+        def called(*args: object, **kwargs: object) -> object:
+            start()
+            result = answer(*args, **kwargs)
+            return part(result, made=answer if isinstance(answer, type) else None)
+
+        return called
     raise NotYet(
         f"there is an object of the class {type(answer).__name__} in your answer. A "
         "check reads numbers, texts and tensors, and lists, tuples and dictionaries of "
@@ -234,11 +254,11 @@ def _as_checked(answer: object, tensors: bool, made: type | None = None) -> obje
 class _Made:
     """An object of a class that is the answer: its methods return checked values."""
 
-    def __init__(self, made: object) -> None:
-        self._made = made
+    def __init__(self, made: object, part: Callable[[object], object]) -> None:
+        self._made, self._part = made, part
 
     def __getattr__(self, name: str) -> object:
-        return _as_checked(getattr(self._made, name), tensors=True)
+        return self._part(getattr(self._made, name))
 
 
 def _as_tensor(rows: list) -> object:
@@ -325,19 +345,24 @@ def _find(name: str) -> Checker:
 def _explain(error: BaseException, function: Checker) -> str:
     """Whether the learner's own lines failed, or the check could not use the result."""
     what = f"{type(error).__name__}: {error}".rstrip(": ")
-    for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
-        code = frame.f_code
-        if code is not function.__code__ and _is_theirs(code):
-            line = linecache.getline(code.co_filename, number).strip()
-            return f"your code raised {what}" + (
-                f", in the line {line!r}" if line else ""
-            )
+    if (line := _their_line(error, function)) is not None:
+        return f"your code raised {what}{line}"
     if "NoneType" in what:
         return NOTHING_YET
     return (
         f"the check could not use your answer ({what}). Is it of the kind that the "
         "exercise asks for?"
     )
+
+
+def _their_line(error: BaseException, function: Checker) -> str | None:
+    """In which line of the learner it happened, for a message; None if in no line."""
+    for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
+        code = frame.f_code
+        if code is not function.__code__ and _is_theirs(code):
+            line = linecache.getline(code.co_filename, number).strip()
+            return f", in the line {line!r}" if line else ""
+    return None
 
 
 def _is_theirs(code: types.CodeType) -> bool:
