@@ -9,13 +9,16 @@ import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import pytest
 from conftest import TINY, cannot_run
+from test_site import address, browser, site, visit  # noqa: F401 (fixtures)
 
 from gpt2course.config import SIZES
 from gpt2course.training import inference_memory, parameter_count, training_memory
 from tools.sphinx_ext.memory import FIRST, SIZE, calculator
 
 NODE = shutil.which("node")
+PAGE = "book/large.html"
 STILL = {"embd_pdrop": 0.0, "attn_pdrop": 0.0, "resid_pdrop": 0.0}
 SHAPES = [
     *((config, 1, min(128, config.n_positions)) for config in SIZES.values()),
@@ -83,3 +86,29 @@ def test_javascript_has_the_numbers_of_python(tmp_path):
 def test_what_the_page_shows_before_javascript():
     memory = training_memory(SIZES[SIZE], **FIRST)
     assert f"{memory.total / 1e9:.2f} of 15.8 GB" in calculator()
+
+
+@pytest.mark.site
+def test_the_calculator_computes_in_the_page(visit):  # noqa: F811
+    page = visit(PAGE, width=390)
+    form, verdict = (
+        page.locator(".course-memory"),
+        page.locator(".course-memory-verdict"),
+    )
+    first = training_memory(SIZES[SIZE], **FIRST).total / 1e9
+    assert verdict.inner_text() == f"Fits by this formula: {first:.2f} of 15.8 GB."
+    form.get_by_label("What for").select_option("full")
+    assert not form.get_by_label("LoRA rank").is_visible()
+    full = training_memory(SIZES[SIZE], **FIRST | {"lora_rank": 0}).total / 1e9
+    assert verdict.inner_text() == f"Does not fit: {full:.2f} GB, and there are 15.8."
+    form.get_by_label("What for").select_option("generate")
+    form.get_by_label("Number format").select_option("int8")
+    form.get_by_label("Rows").fill("3")
+    memory = inference_memory(SIZES[SIZE], batch_size=3, length=128, dtype="int8")
+    assert f"{memory.total / 1e9:.2f} of" in verdict.inner_text()
+    cache = form.locator("[data-line=cache] td").first
+    assert cache.inner_text() == f"{memory.cache / 1e9:.2f}"
+    form.get_by_label("Tokens per row").fill("2000")
+    assert verdict.inner_text() == "Tokens: a whole number from 1 to 1024."
+    assert not form.locator("table").is_visible()
+    assert visit.problems == []

@@ -20,7 +20,7 @@ from gpt2course.training import training_memory
 SIZE = "gpt2-xl"
 T4 = 15.8  # GB, 14.74 GiB, as PyTorch reports it in Colab
 FIRST = {
-    "batch_size": 4,
+    "batch_size": 16,
     "length": 128,
     "mixed_precision": "fp16",
     "gradient_checkpointing": True,
