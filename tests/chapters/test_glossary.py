@@ -22,7 +22,15 @@ ENFORCED = (
     *("basics", "gpt2", "tokens", "generation"),
     *("counting", "loss", "greedy", "sampling", "attention", "architecture", "cache"),
     *("pretraining", "jokes", "batches", "training", "family"),
-    *("sentiment", "evaluating-a-classifier", "clinic", "paper", "evaluating", "today"),
+    *(
+        "sentiment",
+        "evaluating-a-classifier",
+        "clinic",
+        "paper",
+        "evaluating",
+        "large",
+        "today",
+    ),
 )
 
 PAGES, TERMS = book()
