@@ -16,7 +16,7 @@ MIN_EXERCISES = 3
 # to read, or to look things up
 NO_EXERCISES = (
     *("index", "basics", "measurements", "glossary", "sources"),
-    *("seen-whole", "live-model"),
+    *("seen-whole", "live-model", "contributing", "how-made", "troubleshooting"),
 )
 CHAPTERS = converter.chapter_files(BOOK)
 

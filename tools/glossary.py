@@ -15,7 +15,14 @@ from functools import cache
 from tools.chapters import Place, chapter_files, labels
 from tools.publication import ROOT
 
-NOT_READ_IN_ORDER = ("index", "glossary", "sources")
+NOT_READ_IN_ORDER = (
+    "index",
+    "glossary",
+    "sources",
+    "contributing",
+    "how-made",
+    "troubleshooting",
+)
 # Words of everyday English too: a program cannot tell whether the term is meant.
 EVERYDAY = {
     *("accuracy", "attention", "baseline", "batch", "block", "context", "decoding"),

@@ -189,6 +189,28 @@ def test_search_finds_a_chapter(visit):
     assert visit.problems == []
 
 
+@pytest.mark.site
+def test_a_message_is_found_on_a_phone(visit):
+    """Pasted whole with one's own values, by a few words, or not at all."""
+    page = visit("book/troubleshooting.html", width=390)
+    box = page.get_by_label("Find a message")
+    shown = page.locator("details:visible summary")
+    found = page.locator("main output")
+    everything = shown.count()
+    box.fill("Cannot download openai-community/gpt2: no connection; without a network")
+    assert shown.all_inner_texts() == ["cannot download …: …"]
+    assert found.inner_text() == f"1 of {everything} messages"
+    assert page.locator("details[open]:visible").count() == 1
+    box.fill("ctrl-c resumes")
+    assert "stopped after step" in shown.inner_text()
+    box.fill("no such message anywhere")
+    assert shown.count() == 0
+    assert found.inner_text().startswith("None of these messages")
+    box.fill("")
+    assert shown.count() == everything > 40
+    assert visit.problems == []
+
+
 COLOURS = """selector => {
   const seen = colour => (colour.match(/[\\d.]+/g) || []).map(Number);
   const element = document.querySelector(selector);

@@ -158,6 +158,13 @@ def test_every_construct_keeps_its_content() -> None:
     assert "block-attribute" not in text
 
 
+def test_a_file_that_a_page_includes_is_text_of_the_notebook() -> None:
+    text = markdown(convert(BOOK / "contributing.md"))
+    assert "# Contributing\n" in text
+    assert "# How to change something" not in text, "a page has one title"
+    assert "## A first change in ten minutes" in text
+
+
 def test_pictures_are_png_on_white() -> None:
     """Colab shows no SVG, and black on a dark page could not be seen."""
     from io import BytesIO
@@ -288,6 +295,8 @@ def test_the_course_is_installed_from_where_it_is_published(
         ("```{solution-end}\n```", "", "solution-start has no solution-end"),
         ("  - $4$\n", "", "rows of a list-table have different lengths"),
         ("````{note}", "`````{note}", "never closed"),
+        ("Some text", "```{include} gone.md\n```", "include gone.md: no such file"),
+        ("Some text", "```{include} a.md\n:tab: 2\n```", "an unknown option"),
         (":::{tip}", ":::tip", "needs a name in braces"),
     ],
 )

@@ -15,7 +15,7 @@ from sphinx.config import Config
 from sphinx.directives.code import LiteralInclude, LiteralIncludeReader
 
 from tools.bibliography import listed
-from tools.chapters import Rating, exercise_name
+from tools.chapters import Rating, exercise_name, read_chapter
 from tools.notebooks.prose import Prose, anchor, escape_bars
 
 # lines of Markdown about wrong answers, by the name of the exercise
@@ -173,6 +173,8 @@ class Page(Prose):
                 return self.figure(name, argument, body, options)
             case "literalinclude":
                 return self.excerpt(argument, options)
+            case "include":
+                return self.included(argument, options)
             case "code-block" | "code" | "sourcecode":
                 title = self.heading(options.get("caption", ""))
                 return [*title, f"```{argument}", *body, "```"]
@@ -264,6 +266,14 @@ class Page(Prose):
         language = options.get("language", "python" if path.suffix == ".py" else "")
         title = self.heading(options.get("caption", ""))
         return [*title, f"```{language}", *code.strip("\n").split("\n"), "```"]
+
+    def included(self, file: str, options: dict[str, str]) -> list[str]:
+        """The text of another file, from a line on."""
+        start = int(options.pop("start-line", 0))
+        path = self.path.parent / file
+        if options or not path.is_file():
+            raise self.error(f"include {file}: no such file, or an unknown option")
+        return self.blocks(read_chapter(path).split("\n")[start:])
 
     def heading(self, title: str) -> list[str]:
         """The title of a table or of a piece of code."""

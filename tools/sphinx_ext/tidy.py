@@ -24,6 +24,7 @@ ONLY_WHEN_USED = {
     "mathjax": 'class="math',
     "terms.js": "data-course-meaning",
     "memory.js": 'class="course-memory"',
+    "filter.js": "course-filter",
     "sphinx-design": 'class="sd-',
     "design-tabs": 'class="sd-tab',
 }
