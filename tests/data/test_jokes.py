@@ -50,6 +50,21 @@ def test_none_of_the_shipped_rows_is_dropped(own):
     assert len(jokes.validation) == jokes.report.kept // 10
 
 
+def test_a_slice_is_a_random_sample():
+    """The file has pyjokes' at its end; each half of a split has its share of them."""
+    jokes = load_jokes("embedded")
+    neutral = pyjokes.get_jokes(language="en", category="neutral")
+    theirs = {" ".join(joke.split()) for joke in neutral}
+    for split in (jokes.train, jokes.validation):
+        middle = len(split) // 2
+        halves = [
+            theirs.intersection(split[:middle]),
+            theirs.intersection(split[middle:]),
+        ]
+        few, many = sorted(map(len, halves))
+        assert 0 < many < 2.5 * few
+
+
 def test_own_jokes_are_numbered_and_short():
     lines = OWN_JOKES.read_bytes().decode().split("\n")
     assert lines[0] == "ID,Joke"
@@ -161,9 +176,8 @@ def test_a_folder_of_ones_own(tmp_path, monkeypatch):
     )
     shuffled = "ID,Joke\n" + "".join(reversed(GOOD.splitlines(keepends=True)))
     again = load_jokes(folder(tmp_path, shuffled))
-    assert set(again.validation) == set(
-        jokes.validation
-    )  # the split does not depend on the order
+    # neither split nor order depends on the order of the rows
+    assert (again.train, again.validation) == (jokes.train, jokes.validation)
 
 
 def test_bad_rows_are_named_by_number_and_reason(tmp_path):
