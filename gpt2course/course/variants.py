@@ -635,7 +635,7 @@ VARIANTS: dict[str, Variant] = {
         {"PATIENCE": (2, 3)},
         lambda dice, _: (loss_log(dice),),
     ),
-    "clinic-collator": Variant(
+    "silent-failures-collator": Variant(
         "This collator pads on the wrong side, and hides the wrong labels. Repair it: "
         "it pads on the SIDE with `end`, and a label of IGNORED stands where there is "
         "padding, and nowhere else. A row is a list of ids that ends with `end`. A row "

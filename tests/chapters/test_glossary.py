@@ -22,15 +22,8 @@ ENFORCED = (
     *("basics", "gpt2", "tokens", "generation"),
     *("counting", "loss", "greedy", "sampling", "attention", "architecture", "cache"),
     *("pretraining", "jokes", "batches", "training", "family"),
-    *(
-        "sentiment",
-        "evaluating-a-classifier",
-        "clinic",
-        "paper",
-        "evaluating",
-        "large",
-        "today",
-    ),
+    *("sentiment", "evaluating-a-classifier", "clinic", "silent-failures"),
+    *("paper", "evaluating", "large", "today"),
 )
 
 PAGES, TERMS = book()

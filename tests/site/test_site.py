@@ -31,6 +31,9 @@ CHROMIUM_FLAGS = [
 ]
 CHAPTERS = [f"{name}.html" for name in parse_toc_yaml(ROOT / "_toc.yml")]
 PAGES = ["index.html", *CHAPTERS, "search.html"]
+# to look things up in, so they may be longer than MAX_SCREENS
+REFERENCE = ("glossary", "sources", "measurements", "search")
+MAX_SCREENS = 20  # of a phone: what one reads at a sitting
 KILOBYTE = 1000
 
 
@@ -140,10 +143,28 @@ NOT_DARK = """() => [...document.querySelectorAll("figure.course-figure")].filte
 }).map(e => e.outerHTML.slice(0, 120))"""
 
 
+def too_long(page) -> list[str]:
+    """What to say of a page that is more than MAX_SCREENS windows high."""
+    height = page.evaluate("document.documentElement.scrollHeight")
+    screens = height / page.viewport_size["height"]
+    if screens <= MAX_SCREENS:
+        return []
+    return [f"too long: {screens:.1f} screens of a phone; at most {MAX_SCREENS}"]
+
+
+@pytest.mark.site
+def test_a_page_that_is_too_long_is_found(visit):
+    page = visit("search.html", width=390)
+    assert too_long(page) == []
+    page.evaluate("document.querySelector('main').style.height = `${20.5 * 844}px`")
+    assert len(too_long(page)) == 1
+
+
 @pytest.mark.site
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_in_the_browser(visit, name):
-    """No noise, no other host, nothing too wide, pictures described, axe content."""
+    """No noise, no other host, nothing too wide or too long, pictures described, axe
+    content."""
     from axe_playwright_python.sync_playwright import Axe
 
     page = visit(name)
@@ -160,6 +181,8 @@ def test_a_page_in_the_browser(visit, name):
         problems += [
             f"too wide at {width}: {element}" for element in page.evaluate(TOO_WIDE)
         ]
+        if width == 390 and Path(name).stem not in REFERENCE:
+            problems += too_long(page)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.wait_for_function(
