@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, PURPLE = "#3d85c6", "#d9822b", "#2a9d74", "#b85fa8"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 LINE_STYLES = ("-", "--", "-.", ":")
+SCALE = (1.0, 0.5, 0.25, 0.1, 0.01)  # weights in the scale of an attention map
 
 
 def axes(
@@ -59,7 +60,10 @@ def axes(
 
 
 def attention_map(weights: Tensor, tokens: Sequence[str], title: str) -> Figure:
-    """A grid of attention weights.
+    """A grid of attention weights, with a scale of what a colour stands for.
+
+    The opacity is the square root of the weight: a mean over heads has many small
+    weights, which would hardly show beside the 1 of the first token.
 
     Args:
         weights: (T, T), rows sum to 1.
@@ -71,13 +75,23 @@ def attention_map(weights: Tensor, tokens: Sequence[str], title: str) -> Figure:
     T = len(names)
     for row in range(T):
         for column in range(row + 1):
-            opacity = min(1.0, float(weights[row, column]))
-            ax.add_patch(_cell(column, row, opacity))
+            ax.add_patch(_cell(column, row, _opacity(float(weights[row, column]))))
     ax.set(xlim=(-0.5, T - 0.5), ylim=(T - 0.5, -0.5), aspect="equal")
     ax.set_xticks(range(T), names, rotation=60, ha="right", parse_math=False)
     ax.set_yticks(range(T), names, parse_math=False)
     ax.grid(visible=False)
+    scale = {f"{weight:.2f}": _cell(0, 0, _opacity(weight)) for weight in SCALE}
+    # nothing is drawn above the diagonal
+    legend = ax.legend(
+        scale.values(), scale, title="weight", loc="upper right", frameon=False
+    )
+    for text in (legend.get_title(), *legend.get_texts()):
+        text.set_color(INK)
     return figure
+
+
+def _opacity(weight: float) -> float:
+    return min(1.0, max(0.0, weight)) ** 0.5
 
 
 def _cell(column: int, row: int, opacity: float) -> Rectangle:

@@ -155,6 +155,20 @@ def test_dollar_signs_are_no_mathematics():
             assert f">{visible(name)}<" in page
 
 
+def test_an_attention_map_shows_small_weights_and_what_colours_mean():
+    weights = torch.tensor([[1.0, 0.0, 0.0], [0.96, 0.04, 0.0], [0.5, 0.25, 0.25]])
+    figure = plots.attention_map(weights, ["a", "b", "c"], "Looks back")
+    (ax,) = figure.axes
+    opacities = [round(patch.get_alpha(), 2) for patch in ax.patches]
+    assert opacities == [1.0, 0.98, 0.2, 0.71, 0.5, 0.5]
+    scale = ax.get_legend()
+    assert [text.get_text() for text in scale.get_texts()] == [
+        *("1.00", "0.50", "0.25", "0.10", "0.01")
+    ]
+    inks = {text.get_color() for text in (scale.get_title(), *scale.get_texts())}
+    assert inks == {plots.INK}  # follows the theme
+
+
 @pytest.mark.parametrize(
     ("token", "shown"),
     [
