@@ -10,10 +10,15 @@ with GPT2COURSE_TWICE=all.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
+import threading
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nbformat
@@ -24,7 +29,7 @@ from references import AT_A_TIME, CELL_SECONDS, ChapterError, converter
 from samples import SAMPLE, spoiled
 from wheel import ROOT, outside
 
-from gpt2course import settings
+from gpt2course import __version__, settings
 
 RESULT = re.compile(r"^(PASSED|FAILED) .*?(\w+)\.ipynb::Cell (\d+)", flags=re.M)
 
@@ -157,6 +162,50 @@ def test_nbval_sees_what_is_wrong(
         "exercises": "PFPFF",
         "raises": "PFFFF",
     }, printed
+
+
+@pytest.mark.slow
+def test_the_opening_cell_installs_the_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wheel: Path, bare_python: Path
+) -> None:
+    """From a package index, here one of this machine; twice is as good as once."""
+    monkeypatch.setenv("PUBLISHED_RELEASE", __version__)
+    cells = converter.convert(SAMPLE).cells
+    opening = next(cell.source for cell in cells if cell.cell_type == "code")
+    where = "import gpt2course\nprint('from', gpt2course.__file__)"
+    (tmp_path / "opening.ipy").write_text("\n\n".join([opening, opening, where]))
+    (tmp_path / "index/simple").mkdir(parents=True)
+    (tmp_path / "index/simple/gpt2course").symlink_to(wheel.parent)
+    asked: list[str] = []
+    with index(tmp_path / "index", asked) as address:
+        done = subprocess.run(
+            [bare_python, "-m", "IPython", "--quiet", "opening.ipy"],
+            env=outside(PIP_NO_INDEX="", PIP_INDEX_URL=f"{address}/simple/"),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(f"gpt2course {__version__}, Python ") == 2
+    assert done.stdout.count("checkpoint: mini") == 2
+    assert f"from {bare_python.parents[1]}" in done.stdout
+    # nothing else was missing, and the second time nothing at all
+    assert asked == ["/simple/gpt2course/", f"/simple/gpt2course/{wheel.name}"]
+
+
+@contextmanager
+def index(folder: Path, asked: list[str]) -> Iterator[str]:
+    """A package index of this machine: its address; it notes what pip asks for."""
+
+    class Noting(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            asked.append(self.path)
+
+    handler = functools.partial(Noting, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def recorded_sample() -> list[dict[str, str]]:
