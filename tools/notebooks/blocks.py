@@ -17,6 +17,7 @@ from sphinx.directives.code import LiteralInclude, LiteralIncludeReader
 from tools.bibliography import listed
 from tools.chapters import Rating, exercise_name, read_chapter
 from tools.notebooks.prose import Prose, anchor, escape_bars
+from tools.quiz import read_quiz
 
 # lines of Markdown about wrong answers, by the name of the exercise
 Mistakes = Mapping[str, list[str]]
@@ -196,6 +197,8 @@ class Page(Prose):
             case "memory-calculator":
                 said = "On the book's own page a calculator stands here. In a notebook,"
                 return [f"> {said} call `training_memory` with values of your own."]
+            case "quiz":
+                return self.quiz("\n".join(body))
             case "tableofcontents" | "contents":
                 return []
         raise self.error(
@@ -242,6 +245,24 @@ class Page(Prose):
             return ["<details>", summary, "", *inner, "", "</details>"]
         text = "\n".join([f"**{self.text(title)}**", "", *inner]).strip()
         return [f"> {line}".rstrip() for line in text.split("\n")]
+
+    def quiz(self, source: str) -> list[str]:
+        """The questions of a self-test, each with its explanations folded."""
+        try:
+            questions = read_quiz(source)
+        except ValueError as error:
+            raise self.error(str(error)) from None
+        lines = ["### Test yourself", ""]
+        for number, question in enumerate(questions, 1):
+            answers = []
+            lines += [f"**{number}.** {self.text(question.text)}", ""]
+            for letter, choice in zip("abcde", question.choices, strict=False):
+                lines.append(f"- {letter}) {self.text(choice.text)}")
+                verdict = "right" if choice.right else "no"
+                answers.append(f"- {letter}) *{verdict}.* {self.text(choice.why)}")
+            summary = "<summary>Answers</summary>"
+            lines += ["", "<details>", summary, "", *answers, "", "</details>", ""]
+        return lines
 
     def figure(
         self, name: str, file: str, body: list[str], options: dict[str, str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
@@ -19,12 +20,13 @@ UNUSED_FILES = (
     "sphinx-thebe.*",
     *("vendor", "locales", "images", "*webpack-macros.html", "styles/theme.css"),
 )
-# scripts and styles, and the sign in a page's body of what they are for
+# scripts and styles, and the pattern in a page's body of what they are for
 ONLY_WHEN_USED = {
     "mathjax": 'class="math',
     "terms.js": "data-course-meaning",
     "memory.js": 'class="course-memory"',
     "filter.js": "course-filter",
+    "quiz.js": "course-(quiz|path)",
     "sphinx-design": 'class="sd-',
     "design-tabs": 'class="sd-tab',
 }
@@ -81,7 +83,9 @@ def leave_out_thebe(app: Sphinx) -> None:
 def drop_unused_scripts(context: dict) -> None:
     """Leave out scripts and styles of a page that has nothing for them to do."""
     body = context.get("body") or ""
-    unused = [name for name, sign in ONLY_WHEN_USED.items() if sign not in body]
+    unused = [
+        name for name, sign in ONLY_WHEN_USED.items() if not re.search(sign, body)
+    ]
     unused.append("sphinx-thebe")
     for kind in ("script_files", "css_files"):
         context[kind] = [

@@ -1,0 +1,151 @@
+"""A self-test in a page: without a script, with one, and on the home page."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from conftest import cannot_run
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+PAGE = """# Page
+
+```{quiz}
+One `x < y`?
+- no
+  Not *this*.
++ yes
+  This.
+- maybe
+  Nor this.
+
+Two?
++ yes
+  Yes.
+- no
+  No.
+- never
+  Never.
+```
+"""
+INDEX = """# Index
+
+{.course-path}
+- [Page](page.md)
+- [Other](other.md)
+
+```{toctree}
+page
+other
+```
+"""
+KEY = "gpt2course-quiz"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of a home page and a page with a self-test."""
+    folder = tmp_path_factory.mktemp("quiz")
+    for name, text in (("index", INDEX), ("page", PAGE), ("other", "# Other\n")):
+        (folder / f"{name}.md").write_text(text)
+    warnings = io.StringIO()
+    settings = {
+        "extensions": ["myst_parser", "tools.sphinx_ext.quiz"],
+        "myst_enable_extensions": ["attrs_block"],
+        "source_suffix": {".md": "markdown"},
+        "html_theme": "basic",
+        "html_static_path": [str(ROOT / "book/_static")],
+        "html_css_files": ["course.css"],
+        "html_js_files": ["quiz.js"],
+    }
+    with docutils_namespace():
+        Sphinx(
+            folder, None, folder / "out", folder / "trees", "html", settings,
+            status=None, warning=warnings, freshenv=True,
+        ).build()  # fmt: skip
+    assert not warnings.getvalue()
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """The browser of this machine."""
+    if not Path(CHROMIUM).exists():
+        cannot_run(f"no Chromium at {CHROMIUM}: self-tests were not tried in a browser")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+def test_a_question_is_a_group_of_radio_buttons_with_names(built):
+    page = (built / "page.html").read_text()
+    assert page.count("<fieldset") == page.count("<legend>") == 2
+    assert page.count('type="radio"') == page.count("<label for=") == 6
+    assert '<code class="docutils literal notranslate">' in page
+    assert "<em>this</em>" in page
+    assert page.count('<div class="right">') == 2
+    assert "Test yourself: 2 questions" in page
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("script", [True, False])
+def test_a_choice_shows_what_it_says_by_keyboard_too(chromium, built, script):
+    page = chromium.new_context(java_script_enabled=script).new_page()
+    page.goto((built / "page.html").as_uri())
+    why = page.get_by_text("No. Not this.").first
+    assert why.is_hidden()
+    page.locator("summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert why.is_hidden()
+    page.keyboard.press("Space")
+    assert why.is_visible()
+    page.keyboard.press("ArrowDown")
+    assert page.get_by_text("Right. This.").first.is_visible()
+    assert why.is_hidden()
+
+
+@pytest.mark.site
+def test_answers_are_kept_shown_at_home_and_forgotten(chromium, built):
+    page = chromium.new_context().new_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((built / "page.html").as_uri())
+    page.locator("summary").click()
+    page.get_by_label("yes").first.check()
+    page.get_by_label("never").check()
+    assert page.locator("[role=status]").text_content() == "No. Never."
+    page.reload()
+    page.locator("summary").click()
+    assert page.get_by_label("yes").first.is_checked()
+    assert page.get_by_label("never").is_checked()
+    page.goto((built / "index.html").as_uri())
+    marks = page.locator("span.course-progress").all_text_contents()
+    assert marks == [" self-test: 1 of 2 right"]
+    page.get_by_role("button", name="Forget my answers").click()
+    assert page.locator(".course-progress").count() == 0
+    assert page.evaluate(f"localStorage.getItem('{KEY}')") is None
+    assert all(url.startswith("file:") for url in requests)
+
+
+@pytest.mark.site
+def test_what_somebody_else_stored_does_no_harm(chromium, built):
+    page = chromium.new_context().new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto((built / "page.html").as_uri())
+    for content in ("{", "7", '{"page": 3}', '{"page": {"answers": [1]}}'):
+        page.evaluate("([k, v]) => localStorage.setItem(k, v)", [KEY, content])
+        for name in ("page", "index"):
+            page.goto((built / f"{name}.html").as_uri())
+    assert problems == []
