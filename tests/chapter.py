@@ -17,6 +17,7 @@ MIN_EXERCISES = 3
 NO_EXERCISES = (
     *("index", "basics", "measurements", "glossary", "sources"),
     *("seen-whole", "live-model", "contributing", "how-made", "troubleshooting"),
+    *("instructor", "instructor-chapters"),
 )
 CHAPTERS = converter.chapter_files(BOOK)
 

@@ -16,12 +16,8 @@ from tools.chapters import Place, chapter_files, labels
 from tools.publication import ROOT
 
 NOT_READ_IN_ORDER = (
-    "index",
-    "glossary",
-    "sources",
-    "contributing",
-    "how-made",
-    "troubleshooting",
+    *("index", "glossary", "sources", "contributing", "how-made"),
+    *("troubleshooting", "instructor", "instructor-chapters"),
 )
 # Words of everyday English too: a program cannot tell whether the term is meant.
 EVERYDAY = {

@@ -16,6 +16,7 @@ from sphinx.directives.code import LiteralInclude, LiteralIncludeReader
 
 from tools.bibliography import listed
 from tools.chapters import Rating, exercise_name, read_chapter
+from tools.lessons import guide, lesson
 from tools.notebooks.prose import Prose, anchor, escape_bars
 from tools.quiz import read_quiz
 
@@ -174,6 +175,8 @@ class Page(Prose):
                 return self.figure(name, argument, body, options)
             case "literalinclude":
                 return self.excerpt(argument, options)
+            case "lesson" | "chapter-guide":
+                return self.planned(name, argument, body)
             case "include":
                 return self.included(argument, options)
             case "code-block" | "code" | "sourcecode":
@@ -287,6 +290,15 @@ class Page(Prose):
         language = options.get("language", "python" if path.suffix == ".py" else "")
         title = self.heading(options.get("caption", ""))
         return [*title, f"```{language}", *code.strip("\n").split("\n"), "```"]
+
+    def planned(self, name: str, argument: str, body: list[str]) -> list[str]:
+        """A plan of a lesson, or the boxes of the chapters."""
+        book = self.path.parent
+        try:
+            made = lesson(argument, body, book) if argument else guide(body, book)
+        except ValueError as error:
+            raise self.error(f"{{{name}}}: {error}") from None
+        return self.blocks(made)
 
     def included(self, file: str, options: dict[str, str]) -> list[str]:
         """The text of another file, from a line on."""
