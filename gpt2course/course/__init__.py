@@ -31,8 +31,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "opening": ["start", "to_drive"],
         "plots": [
             *("BLUE", "COLOURS", "GREEN", "ORANGE", "PURPLE"),
-            *("attention_map", "axes", "bars", "confusion", "grouped_bars"),
-            *("lines", "next_tokens", "panels"),
+            *("attention_map", "axes", "bars", "confusion", "grid"),
+            *("grouped_bars", "lines", "next_tokens", "panels"),
         ],
         "recorded": ["real_next_tokens", "real_samples"],
         "widgets": ["explore", "live_loss", "probability_bars", "static", "surprise"],

@@ -102,6 +102,43 @@ def _cell(column: int, row: int, opacity: float) -> Rectangle:
     )
 
 
+def grid(
+    values: Tensor,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    digits: int = 2,
+) -> Figure:
+    """Numbers in cells: blue above 0, orange below, the stronger the larger.
+
+    Args:
+        values: (R, K), finite.
+        rows, columns: R and K names.
+        title: the finding.
+        xlabel, ylabel: what columns and rows are.
+        digits: behind the point.
+    """
+    R, K = values.shape
+    figure, ax = axes(title, xlabel, ylabel, size=(5.2, 0.36 * R + 1.3))
+    largest = float(values.abs().max()) or 1.0
+    for row in range(R):
+        for column in range(K):
+            value = float(values[row, column])
+            # pale enough to read the number in both themes
+            cell = _cell(column, row, 0.6 * abs(value) / largest)
+            cell.set_facecolor(BLUE if value >= 0 else ORANGE)
+            ax.add_patch(cell)
+            place = {"ha": "center", "va": "center", "fontsize": 10, "color": INK}
+            ax.text(column, row, f"{value:.{digits}f}", **place)
+    ax.set(xlim=(-0.5, K - 0.5), ylim=(R - 0.5, -0.5))
+    ax.set_xticks(range(K), columns, parse_math=False)
+    ax.set_yticks(range(R), rows, parse_math=False)
+    ax.grid(visible=False)
+    return figure
+
+
 def confusion(
     counts: Sequence[Sequence[int]], names: Sequence[str], title: str
 ) -> Figure:
@@ -139,7 +176,7 @@ def bars(
 
     Args:
         names: one per bar.
-        values: as many, 0 or more.
+        values: as many.
         title, xlabel: the finding, and what the numbers are, with their unit.
         form: how the numbers are written.
     """

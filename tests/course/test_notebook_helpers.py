@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 import matplotlib as mpl
 import pytest
 import torch
+from matplotlib.colors import to_hex
 
 from gpt2course.course import INK, code_of, glue, plots, show, table, visible
 
@@ -95,6 +96,19 @@ def test_a_confusion_matrix_shows_every_count():
             plots.confusion([[0, 0], [0, 0]], ["a", "b"], "Nothing"), alt="four numbers"
         ).data
     )
+
+
+def test_a_grid_shows_its_numbers_and_their_sign():
+    figure = plots.grid(
+        torch.tensor([[0.5, -0.25], [0.0, 1.0]]), ["a", "$b$"], ["x", "y"], "T", "u", ""
+    )
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.texts] == ["0.50", "-0.25", "0.00", "1.00"]
+    colours = [to_hex(cell.get_facecolor()) for cell in ax.patches]
+    assert colours == [plots.BLUE, plots.ORANGE, plots.BLUE, plots.BLUE]
+    assert [cell.get_alpha() for cell in ax.patches] == [0.3, 0.15, 0.0, 0.6]
+    assert "$b$" in show(figure, alt="numbers").data
+    plots.grid(torch.zeros(1, 1), ["a"], ["b"], "all zero", "", "")
 
 
 def test_a_table_has_headers_and_escapes_its_values():
