@@ -20,15 +20,16 @@ import torch
 from torch import Tensor
 
 from gpt2course.checkpoints import load_checkpoint, load_tokenizer
-from gpt2course.course import measurements
-from gpt2course.course.interpret import (
+from gpt2course.course import (
+    ablated,
+    ablation_costs,
     attention_weights,
     first_token_scores,
     induction_scores,
+    measurements,
     previous_token_scores,
     repeated_tokens,
 )
-from gpt2course.course.intervene import ablated, ablation_costs
 from gpt2course.evaluation import load_examples
 from gpt2course.generation import generate
 from gpt2course.model import GPT2
