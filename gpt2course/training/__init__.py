@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "processes": ["CtrlC", "is_main_process", "pick_device", "run_in_processes"],
         "log": ["Log"],
+        "lora": ["add_lora", "merge_lora"],
         "folder": ["RunFolder", "check_same_run", "damaged", "read_json_object"],
         "run": ["Recipe", "Run", "seed_step"],
         "state": ["TrainState", "digest", "read_state"],

@@ -134,6 +134,7 @@ another.
 |---|---|
 | steps | {steps:,}, of {rows_per_step} rows each |
 | optimizer | AdamW, peak learning rate {learning_rate}, weight decay {weight_decay} |
+| trained | {trained} |
 | schedule | {warmup_steps} steps of warm-up, a cosine down to {min_lr_rate:.0%} |
 | seed, precision | {seed}; mixed_precision {mixed_precision}, stored as float32 |
 | hardware | {hardware} |
@@ -234,6 +235,7 @@ def write_jokes_card(
     text = JOKES_CARD.format(
         **{**asdict(config), **results},
         **{"checkpoint": checkpoint, "data": data, "row_length": row_length},
+        trained=_trained(config, results),
         train=len(jokes.train),
         validation=len(jokes.validation),
         report=str(jokes.report).replace("\n", "\n    "),
@@ -247,6 +249,14 @@ def write_jokes_card(
         ),
     )
     write_text(folder / "README.md", text)
+
+
+def _trained(config: FinetuneConfig, results: dict[str, object]) -> str:
+    """Which weights a fine-tuning has trained, and how many."""
+    count = f"{results['trained_parameters']:,} parameters"
+    if config.lora is None:
+        return f"all weights: {count}"
+    return f"LoRA of rank {config.lora} on c_attn, merged into the weights: {count}"
 
 
 def hardware(device: str, num_processes: int) -> str:

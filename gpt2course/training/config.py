@@ -39,6 +39,8 @@ class FinetuneConfig:
         mixed_precision: "no", "bf16", or "fp16" with a gradient scaler. Weights and
             optimizer are float32 in any case.
         gradient_checkpointing: compute the blocks twice instead of storing activations.
+        lora: rank of the LoRA matrices beside each c_attn, which are trained instead of
+            the weights; they want a higher learning_rate. None trains all weights.
         eval_steps: optimizer steps between two evaluations.
         max_eval_samples: evaluate on this many rows, spread evenly; 0 for all of them.
         save_steps: optimizer steps between two saves of the state.
@@ -67,6 +69,7 @@ class FinetuneConfig:
     document_mask: bool = True
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     gradient_checkpointing: bool = False
+    lora: int | None = None
     eval_steps: int = 50
     max_eval_samples: int = 256
     save_steps: int = 50
@@ -111,6 +114,11 @@ class FinetuneConfig:
             raise ValueError(
                 f"mixed_precision is {self.mixed_precision!r}; it must be one of "
                 f"{', '.join(PRECISIONS)}"
+            )
+        if self.lora is not None and self.lora < 1:
+            raise ValueError(
+                f"lora is {self.lora}; it is a rank and must be at least 1; leave it "
+                "out to train all weights"
             )
         _check_device(self.device, "auto", "cpu", "cuda")
 

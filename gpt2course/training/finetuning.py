@@ -65,6 +65,7 @@ class FinetuneResult:
         first_loss: before the first step.
         best_loss, best_step: of the weights that are in the folder.
         stopped_early: for lack of progress.
+        trained_parameters: how many numbers the optimizer changes.
     """
 
     folder: Path
@@ -73,6 +74,7 @@ class FinetuneResult:
     best_loss: float
     best_step: int
     stopped_early: bool
+    trained_parameters: int
 
 
 @dataclass(frozen=True)
@@ -185,19 +187,34 @@ def _refuse_impossible(
             "mixed_precision is fp16, for which this device has no scaler; "
             "use no or bf16"
         )
+    if config.lora is not None and config.lora > model.config.n_embd:
+        raise ValueError(
+            f"lora is {config.lora}; a rank above the model's n_embd, "
+            f"{model.config.n_embd}, is none: use at most that, such as 16"
+        )
 
 
 def _work(job: _Job) -> FinetuneResult:
     """What each process does."""
     recipe, config = Finetuning(job), job.config
     run = Run(recipe, config, job.folder, watch=job.watch, progress=job.progress)
+    parameters = list(recipe.model.parameters())
+    trained = sum(p.numel() for p in parameters if p.requires_grad)
+    if config.lora is not None:
+        fixed = sum(p.numel() for p in parameters) - trained
+        run.tell(
+            f"LoRA of rank {config.lora}: {trained:,} parameters are trained, the "
+            f"model's {fixed:,} stay as they are until both are merged"
+        )
     saving_memory = config.gradient_checkpointing
     with gradient_checkpointing(recipe.model) if saving_memory else nullcontext():
-        return FinetuneResult(folder=job.folder, **run.go())
+        results = run.go()
+    return FinetuneResult(folder=job.folder, trained_parameters=trained, **results)
 
 
 class Finetuning(Recipe):
-    """A step reads rows in shuffled order; AdamW moves everything."""
+    """A step reads rows in shuffled order; AdamW moves everything, or LoRA's matrices
+    alone."""
 
     keeps_best = True
 
@@ -211,7 +228,7 @@ class Finetuning(Recipe):
         self.device = pick_device(config.device, config.num_processes)
         # a copy: the caller may want to start again from the same weights, and several
         # processes even share them
-        self.model = copy.deepcopy(job.model).to(self.device)
+        self.model = copy.deepcopy(job.model)
         self.fixed_length = config.fixed_length
         self.settings = {
             "run": "fine-tuning",
@@ -224,6 +241,11 @@ class Finetuning(Recipe):
             ),
             "weights": digest(*self.model.state_dict().values()),
         }
+        if config.lora is not None:
+            from gpt2course.training.lora import add_lora
+
+            add_lora(self.model, config.lora, config.seed)
+        self.model.to(self.device)
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.model, config.weight_decay),
             lr=config.learning_rate,
@@ -272,7 +294,7 @@ class Finetuning(Recipe):
         """A text of the model as it is now, always from the same seed."""
         if self.tokenizer is None or not self.sample_prompt:
             return None
-        model = to_gpt2(self.model)
+        model = self.plain_model()
         was_training = model.training
         model.eval()
         prompt = self.tokenizer.encode(self.sample_prompt)
@@ -293,7 +315,15 @@ class Finetuning(Recipe):
 
     def write_best(self, folder: Path) -> None:
         """The weights in Hugging Face format."""
-        write_model(to_gpt2(self.model), folder)
+        write_model(self.plain_model(), folder)
+
+    def plain_model(self) -> GPT2:
+        """The model as it is now in our class, LoRA's matrices merged."""
+        if self.config.lora is None:
+            return to_gpt2(self.model)
+        from gpt2course.training.lora import merge_lora
+
+        return merge_lora(self.model)
 
     def results(self, state: TrainState) -> dict[str, object]:
         """The fields of FinetuneResult."""

@@ -54,13 +54,16 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
 def parameter_groups(model: GPT2 | GPT2LMHeadModel, weight_decay: float) -> list[dict]:
     """Matrices and embeddings decay; biases and layer norms do not.
 
+    Weights that are frozen (requires_grad is False) are in neither group.
+
     Returns:
         two groups in the form that torch.optim takes.
 
     Source: the grouping of nanoGPT and of GPT-3's appendix B. Chapter: training.
     """
-    decayed = [p for p in model.parameters() if p.dim() >= 2]
-    free = [p for p in model.parameters() if p.dim() < 2]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    decayed = [p for p in trained if p.dim() >= 2]
+    free = [p for p in trained if p.dim() < 2]
     return [
         {"params": decayed, "weight_decay": weight_decay},
         {"params": free, "weight_decay": 0.0},

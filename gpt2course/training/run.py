@@ -32,7 +32,12 @@ from gpt2course.training.processes import (
     wait_for_everyone,
     world_size,
 )
-from gpt2course.training.state import TrainState, read_state
+from gpt2course.training.state import (
+    TrainState,
+    load_trained,
+    read_state,
+    trained_weights,
+)
 from gpt2course.training.step import LossNotFinite, Step
 
 logger = logging.getLogger(__name__)
@@ -262,7 +267,7 @@ class Run:
         if saved is None:
             return False
         try:
-            recipe.model.load_state_dict(saved["model"])
+            load_trained(recipe.model, saved["model"])
             for name, optimizer in recipe.optimizers.items():
                 optimizer.load_state_dict(saved["optimizers"][name])
             self.state = TrainState(**saved["progress"])
@@ -321,7 +326,7 @@ class Run:
             }
             save_atomically(
                 {
-                    "model": self.recipe.model.state_dict(),
+                    "model": trained_weights(self.recipe.model),
                     "optimizers": states,
                     "progress": asdict(self.state),
                 },

@@ -62,6 +62,23 @@ def settings_of(config: FinetuneConfig | PretrainConfig, *may_change: str) -> di
     }
 
 
+def trained_weights(model: torch.nn.Module) -> dict[str, Tensor]:
+    """The weights that training changes, by name: all, but for frozen ones."""
+    weights = model.state_dict(keep_vars=True)
+    return {name: p.detach() for name, p in weights.items() if p.requires_grad}
+
+
+def load_trained(model: torch.nn.Module, weights: dict[str, Tensor]) -> None:
+    """Copy what `trained_weights` returned into a model.
+
+    Raises:
+        KeyError: a weight is missing, or is none of those that are trained.
+    """
+    if weights.keys() != trained_weights(model).keys():
+        raise KeyError("it holds the weights of another model")
+    model.load_state_dict(weights, strict=False)
+
+
 def read_state(path: Path, device: torch.device | str = "cpu") -> dict | None:
     """What `Run.save` wrote; None if there is nothing.
 

@@ -74,6 +74,23 @@ def test_the_printed_command_works(capsys, tmp_path, monkeypatch, jokes, name):
     assert capsys.readouterr().out.startswith("JOKE:")
 
 
+def test_lora_is_told_and_its_card_reproduces_it(capsys, tmp_path, monkeypatch, jokes):
+    command = [*jokes, "--max-steps", "3", "--lora", "2"]
+    assert main([*command, "--output", str(tmp_path / "run"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    n = json.loads(out)["trained_parameters"]
+    assert f"LoRA of rank 2: {n:,} parameters are trained" in err
+    card = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert f"LoRA of rank 2 on c_attn, merged into the weights: {n:,} param" in card
+    (line,) = [line for line in card.splitlines() if "finetune-jokes --" in line]
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(line)[1:]) == 0
+    models = [tmp_path / name / "model.safetensors" for name in ("run", "FOLDER")]
+    assert models[0].read_bytes() == models[1].read_bytes()
+    assert main([*command[:-1], "3", "--output", str(tmp_path / "run")]) == 2
+    assert "belongs to a run with another lora" in capsys.readouterr().err
+
+
 def test_another_run_in_the_folder_is_refused(capsys, tmp_path, jokes):
     command = [*jokes, "--output", str(tmp_path / "run"), "--seed", "3"]
     assert main([*command, "--max-steps", "2"]) == 0
@@ -170,6 +187,11 @@ def test_stopped_and_resumed(capsys, tmp_path, jokes, how, code):
         (["--num-train-epochs", "0"], "num_train_epochs is 0.0; it must be"),
         (["--learning-rate", "0"], "learning_rate is 0.0; it must be a number above 0"),
         (["--mixed-precision", "fp8"], "mixed_precision is 'fp8'; it must be one of"),
+        (["--lora", "0"], "lora is 0; it is a rank and must be at least 1"),
+        (["--lora", "-8"], "lora is -8; it is a rank and must be at least 1"),
+        (["--lora", "all"], "lora is 'all'; it must be a whole number"),
+        (["--lora", "2.5"], "lora is '2.5'; it must be a whole number"),
+        (["--lora", "300"], "lora is 300; a rank above the model's n_embd, "),
         (["--row-length", "1"], "row_length is 1; a row needs at least 2 tokens"),
         (["--row-length", "4"], "no document fits into a row of 4 tokens"),
         (["--row-length", "64"], "more than the model's 32 positions"),

@@ -61,6 +61,7 @@ def test_names_are_those_of_trainer():
     theirs = {field.name for field in fields(TrainingArguments)}
     ours = {field.name for field in fields(FinetuneConfig)}
     own = {"num_processes", "min_lr_rate", "document_mask", "mixed_precision", "device"}
+    own |= {"lora"}  # Trainer takes a model to which peft has added it
     own |= {
         "max_eval_samples",
         "early_stopping_patience",
@@ -93,6 +94,8 @@ def test_row_lengths():
         ({"weight_decay": -0.1}, "between 0 and 1"),
         ({"early_stopping_patience": -1}, "0 means: never stop early"),
         ({"max_eval_samples": -5}, "0 means: evaluate on all rows"),
+        ({"lora": 0}, "at least 1; leave it out"),
+        ({"lora": -4}, "at least 1; leave it out"),
         ({"mixed_precision": "fp8"}, "one of no, bf16, fp16"),
         ({"device": "tpu"}, "one of auto, cpu, cuda"),
     ],
