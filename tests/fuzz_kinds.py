@@ -510,6 +510,7 @@ OPTIONS = {
         *("--muon-learning-rate", "--seed", "--eval-steps", "--json"),
     ],
     "export-live": ["--output", "--checkpoint", "--dtype", "--json"],
+    "assignments": ["--output", "--chapters", "--seed", "--format", "--json"],
     "doctor": ["--checkpoint", "--data", "--json"],
 }
 EVERYWHERE = ["--help", "--print-config", "--config", "--version", "--nothing", "-x"]

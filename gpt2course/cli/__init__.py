@@ -1,5 +1,5 @@
 """The command line: gpt2course doctor, generate, classify, evaluate,
-finetune-jokes, finetune-sentiment, pretrain, export-live.
+finetune-jokes, finetune-sentiment, pretrain, export-live, assignments.
 
 Each command is a file of this room with a function `run`. options.py makes its
 options from that function and the config dataclass of the recipe; text.py reads and
@@ -25,6 +25,7 @@ COMMANDS = (
     "finetune-sentiment",
     "pretrain",
     "export-live",
+    "assignments",
 )
 
 

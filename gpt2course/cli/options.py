@@ -188,7 +188,10 @@ class Parser(ArgumentParser):
         self.add_function_arguments(command.run, as_group=False, skip={*skip, *lists})
         for name in lists:
             if name != "texts":
-                self._add_list(f"--{name}", about[name], action="append")
+                # texts that follow would be taken for more of the list
+                several = {} if self.takes_texts else {"nargs": "+"}
+                action = "append" if self.takes_texts else "extend"
+                self._add_list(f"--{name}", about[name], action=action, **several)
         for config in configs:
             self.add_class_arguments(config, None, as_group=False)
             self._note_hints("", config)

@@ -3,7 +3,8 @@
 opening.py is every notebook's first cell; notebook.py holds glue, show and table;
 plots.py and widgets.py draw; interpret.py looks inside a model and
 intervene.py changes what it computes; exercises/ holds the checks, measurements/ the
-committed figures, of which recorded.py shows those of the real GPT-2.
+committed figures, of which recorded.py shows those of the real GPT-2. variants.py has
+exercises with values of a course's own, of which assignments.py makes notebooks.
 """
 
 import lazy_loader
@@ -12,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["exercises", "measurements"],
     submod_attrs={
+        "assignments": ["assignment_files", "chapters_of"],
         "exercises": ["check", "require"],
         "interpret": [
             *("attention_weights", "block_contributions", "first_token_scores"),

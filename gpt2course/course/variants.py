@@ -34,6 +34,8 @@ class Variant:
         draws: what a course may draw, by word; never the published value.
         inputs: arguments of the function, from a random generator and the values.
         stub: what students find; by default the first line of the function and dots.
+        points: for a right answer, as on the page.
+        minutes: that the page gives it.
     """
 
     text: str
@@ -42,6 +44,8 @@ class Variant:
     draws: Mapping[str, Sequence]
     inputs: Callable[[random.Random, Values], tuple]
     stub: str = ""
+    points: int = 1
+    minutes: int = 5
 
     @property
     def function(self) -> str:
@@ -271,6 +275,8 @@ VARIANTS: dict[str, Variant] = {
         {"COPIES": 1, "UNIT": 10**9},
         {"COPIES": (2, 3, 4), "UNIT": (10**6, 2**20, 2**30)},
         lambda dice, _: (dice.randint(10**6, 10**9), dice.choice((4, 8, 16, 32))),
+        points=1,
+        minutes=4,
     ),
     "tokens-pairs": Variant(
         "Write `pair_counts(texts)` for texts that are lists of numbers: a dictionary "
@@ -284,6 +290,8 @@ VARIANTS: dict[str, Variant] = {
         {"GAP": 1},
         {"GAP": (2, 3, 4)},
         lambda dice, _: (rows_of_ids(dice),),
+        points=2,
+        minutes=6,
     ),
     "generation-pad": Variant(
         "Write `pad_left(prompts, pad)` for lists of ids: two tensors, the ids padded "
@@ -298,6 +306,8 @@ VARIANTS: dict[str, Variant] = {
         {"MULTIPLE": 1},
         {"MULTIPLE": (4, 5, 8)},
         lambda dice, _: (rows_of_ids(dice), 0),
+        points=2,
+        minutes=8,
     ),
     "counting-bigram": Variant(
         "Write `followers(words, word)`: a dictionary with the probability of each "
@@ -310,6 +320,8 @@ VARIANTS: dict[str, Variant] = {
         {"GAP": 1},
         {"GAP": (2, 3, 4)},
         lambda dice, _: ([dice.choice("abc") for _ in range(20)], dice.choice("abc")),
+        points=2,
+        minutes=6,
     ),
     "counting-perplexity": Variant(
         "Write `perplexity_of(probabilities)` for the list of probabilities that a "
@@ -324,6 +336,8 @@ VARIANTS: dict[str, Variant] = {
         lambda dice, _: (
             [dice.uniform(0.001, 1) for _ in range(dice.choice((8, 2000)))],
         ),
+        points=2,
+        minutes=6,
     ),
     "counting-bits": Variant(
         "Write `bits_per_character(loss, tokens, characters)`: a model has a mean "
@@ -340,6 +354,8 @@ VARIANTS: dict[str, Variant] = {
             dice.randint(10, 99),
             dice.randint(100, 900),
         ),
+        points=1,
+        minutes=5,
     ),
     "loss-count": Variant(
         "Write `n_terms(labels)`: over how many tokens the loss is averaged, for "
@@ -350,6 +366,8 @@ VARIANTS: dict[str, Variant] = {
         {"AHEAD": 1, "IGNORED": -100},
         {"AHEAD": (2, 3, 4), "IGNORED": (-1, -2, -7, -9)},
         lambda dice, values: (labels_with(dice, values["IGNORED"]),),
+        points=1,
+        minutes=4,
     ),
     "loss-labels": Variant(
         "A batch was padded on the right with `<|endoftext|>`. Write "
@@ -365,6 +383,8 @@ VARIANTS: dict[str, Variant] = {
         {"FIRST": 0, "IGNORED": -100},
         {"FIRST": (1, 2, 3), "IGNORED": (-1, -2, -7, -9)},
         lambda dice, _: padded(dice),
+        points=3,
+        minutes=8,
     ),
     "greedy-circle": Variant(
         "Write `circle(ids)`: the length of the shortest block with which the list "
@@ -377,6 +397,8 @@ VARIANTS: dict[str, Variant] = {
         {"TIMES": 2},
         {"TIMES": (3, 4)},
         lambda dice, _: (repeating(dice),),
+        points=3,
+        minutes=10,
     ),
     "sampling-topp": Variant(
         "Write `top_p(probabilities, p)` for one row: the probabilities after the "
@@ -393,6 +415,8 @@ VARIANTS: dict[str, Variant] = {
         {"LEAST": 1},
         {"LEAST": (2, 3, 4)},
         lambda dice, _: (distribution(dice, 6), dice.choice((0.05, 0.3, 0.9))),
+        points=4,
+        minutes=15,
     ),
     "sampling-ban": Variant(
         "Write a filter like those of the package: a function `no_doubles` of "
@@ -403,6 +427,8 @@ VARIANTS: dict[str, Variant] = {
         {"LAST": 1},
         {"LAST": (2, 3, 4)},
         lambda dice, _: (floats(dice, 2, 9), ids(dice, 9, 2, 6)),
+        points=2,
+        minutes=8,
     ),
     "attention-mask": Variant(
         "Write the causal mask with a window, without `causal_mask`: a (T, S) tensor "
@@ -416,6 +442,8 @@ VARIANTS: dict[str, Variant] = {
         {"WINDOW": 10**6},
         {"WINDOW": (2, 3, 4)},
         lambda dice, _: (n := dice.randint(3, 7), n + dice.randint(0, 3)),
+        points=2,
+        minutes=8,
     ),
     "attention-formula": Variant(
         "Write `my_attention(q, k, v)` for tensors of shape (B, H, T, D), causal, from "
@@ -430,6 +458,8 @@ VARIANTS: dict[str, Variant] = {
         {"SCALE": 1.0},
         {"SCALE": (0.5, 2.0, 3.0)},
         lambda dice, _: tuple(floats(dice, 2, 2, 4, 3) for _ in range(3)),
+        points=3,
+        minutes=12,
     ),
     "architecture-count": Variant(
         "Write the number of parameters of a GPT-2 whose MLP is FACTOR times as wide "
@@ -443,6 +473,8 @@ VARIANTS: dict[str, Variant] = {
         {"FACTOR": 4},
         {"FACTOR": (2, 3, 5, 6, 8)},
         lambda dice, _: tuple(whole(dice, 2, 200, 4)),
+        points=2,
+        minutes=10,
     ),
     "cache-size": Variant(
         "Write `cache_bytes(n_layer, n_embd, tokens, batch, bytes_per_number)` for a "
@@ -454,6 +486,8 @@ VARIANTS: dict[str, Variant] = {
         {"GROUP": 1},
         {"GROUP": (2, 3, 4, 6)},
         lambda dice, _: (*whole(dice, 2, 9, 1), 48, *whole(dice, 2, 99, 2), 2),
+        points=1,
+        minutes=5,
     ),
     "pretraining-schedule": Variant(
         "Write `rate(step, peak, warmup, total)`: it rises in a straight line and "
@@ -469,6 +503,8 @@ VARIANTS: dict[str, Variant] = {
         {"FLOOR": 0},
         {"FLOOR": (0.05, 0.1, 0.2, 0.25)},
         lambda dice, _: (dice.randint(0, 49), dice.uniform(0.001, 1), 7, 50),
+        points=3,
+        minutes=10,
     ),
     "pretraining-rows": Variant(
         "Write `inputs_and_targets(stream, n_rows, length)`: the first batch as two "
@@ -482,6 +518,8 @@ VARIANTS: dict[str, Variant] = {
         {"AHEAD": 1},
         {"AHEAD": (2, 3, 4)},
         lambda dice, _: (ids(dice, 99, 40), dice.randint(2, 5), dice.randint(3, 6)),
+        points=2,
+        minutes=6,
     ),
     "jokes-steps": Variant(
         "Write `steps(n, batch_size, epochs, drop_last)`: how many times the loop "
@@ -499,6 +537,8 @@ VARIANTS: dict[str, Variant] = {
             dice.randint(1, 4),
             dice.random() < 0.5,
         ),
+        points=2,
+        minutes=6,
     ),
     "batches-padding": Variant(
         "Write `padding_fraction(lengths)`: the fraction of the positions of one "
@@ -511,6 +551,8 @@ VARIANTS: dict[str, Variant] = {
         {"MULTIPLE": 1},
         {"MULTIPLE": (8, 16, 64)},
         lambda dice, _: (whole(dice, 3, 50, 6),),
+        points=1,
+        minutes=5,
     ),
     "batches-mask": Variant(
         "Write `mask(document_ids)`: from the numbers of the texts, (B, T), the tensor "
@@ -528,6 +570,8 @@ VARIANTS: dict[str, Variant] = {
         {"WINDOW": 10**6},
         {"WINDOW": (2, 3)},
         lambda dice, _: (torch.tensor([documents(dice, 12) for _ in range(2)]),),
+        points=4,
+        minutes=12,
     ),
     "batches-positions": Variant(
         "Write `positions(document_ids)` for one row, a list such as `[5, 5, 5, 2, 2, "
@@ -547,6 +591,8 @@ VARIANTS: dict[str, Variant] = {
         {"START": 0, "PADDING": 0},
         {"START": (1, 2, 10), "PADDING": (0, 3, 7)},
         lambda dice, _: (documents(dice, 12),),
+        points=2,
+        minutes=6,
     ),
     "training-clip": Variant(
         "Write `clip(gradients, limit)` for a list of tensors, the gradients of all "
@@ -564,6 +610,8 @@ VARIANTS: dict[str, Variant] = {
             [floats(dice, 3, 4), floats(dice, 5)],
             dice.choice((0.5, 1.0, 100.0)),
         ),
+        points=2,
+        minutes=8,
     ),
     "family-span": Variant(
         "Write `best_span(start, end, longest)` for the scores (T,) of one text: the "
@@ -578,6 +626,8 @@ VARIANTS: dict[str, Variant] = {
         {"SHORTEST": 1},
         {"SHORTEST": (2, 3)},
         lambda dice, _: (floats(dice, 9), floats(dice, 9), dice.randint(3, 5)),
+        points=4,
+        minutes=12,
     ),
     "sentiment-cut": Variant(
         "Write `cut(ids, n)`: a list of at most n ids that keeps the beginning and the "
@@ -592,6 +642,8 @@ VARIANTS: dict[str, Variant] = {
             whole(dice, 0, 99, dice.choice((6, 20, 20))),
             dice.randint(6, 12),
         ),
+        points=1,
+        minutes=5,
     ),
     "sentiment-replication": Variant(
         "Write `replicated(losses)` for one review: `losses` is a tensor (T,) with the "
@@ -605,6 +657,8 @@ VARIANTS: dict[str, Variant] = {
         {"POWER": 1},
         {"POWER": (2, 3, 0.5)},
         lambda dice, _: (floats(dice, dice.randint(3, 9)).exp(),),
+        points=2,
+        minutes=6,
     ),
     "evaluating-a-classifier-interval": Variant(
         "With k correct predictions of n and z = QUANTILE, the interval has the centre "
@@ -619,6 +673,8 @@ VARIANTS: dict[str, Variant] = {
         {"QUANTILE": 1.96},
         {"QUANTILE": (1.282, 1.645, 2.326, 2.576)},
         lambda dice, _: (dice.randint(0, 50), 50),
+        points=2,
+        minutes=8,
     ),
     "clinic-death": Variant(
         "Write `died_at(log)`: the number of the first step (counted from 1) with "
@@ -634,6 +690,8 @@ VARIANTS: dict[str, Variant] = {
         {"PATIENCE": 1},
         {"PATIENCE": (2, 3)},
         lambda dice, _: (loss_log(dice),),
+        points=1,
+        minutes=5,
     ),
     "silent-failures-collator": Variant(
         "This collator pads on the wrong side, and hides the wrong labels. Repair it: "
@@ -668,6 +726,8 @@ VARIANTS: dict[str, Variant] = {
         "    input_ids = torch.tensor(ids)\n"
         "    labels = BUG  # repair this\n"
         "    return input_ids, labels",
+        points=3,
+        minutes=12,
     ),
     "paper-calibrate": Variant(
         "Write `calibrated(scores, prior)`: for each text the index of the chosen "
@@ -678,6 +738,8 @@ VARIANTS: dict[str, Variant] = {
         {"WEIGHT": 1},
         {"WEIGHT": (0.25, 0.5, 2.5, 4)},
         lambda dice, _: (floats(dice, 12, 3), 2 * floats(dice, 3)),
+        points=2,
+        minutes=8,
     ),
     "paper-prompt": Variant(
         "Write `translation_prompt(pairs, sentence)`: a form like the paper's. One "
@@ -694,6 +756,8 @@ VARIANTS: dict[str, Variant] = {
             [(dice.choice("abc"), dice.choice("xyz")) for _ in range(3)],
             dice.choice(("a b", "good morning")),
         ),
+        points=1,
+        minutes=5,
     ),
     "today-rotary": Variant(
         "Write `my_rotate(x, positions)` for x of shape (B, H, T, D) and positions of "
@@ -710,6 +774,8 @@ VARIANTS: dict[str, Variant] = {
         {"BASE": 10_000},
         {"BASE": (100, 1_000, 500_000)},
         lambda dice, _: (floats(dice, 1, 2, 5, 6), ids(dice, 50, 5)),
+        points=4,
+        minutes=15,
     ),
     "today-swiglu": Variant(
         "Write `my_hidden(C, multiple_of)`: the hidden size of a SwiGLU that has as "
@@ -721,5 +787,7 @@ VARIANTS: dict[str, Variant] = {
         {"WIDTH": 4},
         {"WIDTH": (2, 3, 5, 6)},
         lambda dice, _: (dice.randint(50, 900), dice.choice((8, 64, 256))),
+        points=1,
+        minutes=5,
     ),
 }

@@ -43,6 +43,7 @@ def test_other_names_are_taken(path):
     "arguments",
     [
         ["export-live", "--output", "nul.safetensors"],
+        ["assignments", "--output", "nul"],
         ["evaluate", "perplexity", "--output", "aux"],
         ["finetune-jokes", "--output", "con"],
     ],
