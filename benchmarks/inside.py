@@ -66,14 +66,44 @@ def repeated_fraction(ids: Sequence[int], n: int = 4) -> float:
     return 1 - len(set(grams)) / len(grams)
 
 
-def repetition(model: GPT2, prompts: list[list[int]], heads: Heads) -> list[float]:
+def repetition(
+    model: GPT2, prompts: list[list[int]], heads: Heads, stop: bool
+) -> list[float]:
     """The repeated fraction of each greedy continuation, without some heads.
 
-    All continuations have the same length: <|endoftext|> does not end them.
+    Args:
+        model, prompts: what continues what.
+        heads: (layer, head) of those that are silenced.
+        stop: whether <|endoftext|> ends a continuation; otherwise all have the same
+            length.
     """
+    stop_ids = None if stop else ()
     with ablated(model, heads):
-        texts = [generate(model, p, NEW_TOKENS, stop_ids=()) for p in prompts]
+        texts = [generate(model, p, NEW_TOKENS, stop_ids=stop_ids) for p in prompts]
     return [repeated_fraction(p + t) for p, t in zip(prompts, texts, strict=True)]
+
+
+def compare_repetition(
+    model: GPT2,
+    prompts: list[list[int]],
+    best: Heads,
+    controls: list[Heads],
+    stop: bool,
+) -> list[dict]:
+    """Three rows: all heads, without the best ones, without others (mean of draws)."""
+    whole = repetition(model, prompts, [], stop)
+    without = repetition(model, prompts, best, stop)
+    drawn = [repetition(model, prompts, heads, stop) for heads in controls]
+    by_prompt = [fmean(values) for values in zip(*drawn, strict=True)]
+    return [
+        row_of_repetition("all heads", [], whole),
+        row_of_repetition("without the best by induction score", best, without),
+        {
+            **row_of_repetition("without as many others", [], by_prompt),
+            "heads": controls,
+            "each": [fmean(values) for values in drawn],
+        },
+    ]
 
 
 def row_of_repetition(name: str, heads: Heads, found: list[float]) -> dict:
@@ -112,12 +142,8 @@ def main(arguments: list[str]) -> None:
     best = sorted(every, key=lambda place: -scores["induction"][place].item())
     best, others = best[:SILENCED], best[SILENCED:]
     prompts = [ids[:PROMPT_TOKENS] for ids in encoded[:PROMPTS]]
-    whole = repetition(model, prompts, [])
-    without = repetition(model, prompts, best)
     rng = random.Random(1)
     controls = [sorted(rng.sample(others, SILENCED)) for _ in range(CONTROLS)]
-    control = [repetition(model, prompts, heads) for heads in controls]
-    by_prompt = [fmean(values) for values in zip(*control, strict=True)]
     result = {
         "command": "python benchmarks/inside.py "
         "gpt2course/course/measurements/inside.json",
@@ -132,15 +158,10 @@ def main(arguments: list[str]) -> None:
             "prompts": len(prompts),
             "prompt_tokens": PROMPT_TOKENS,
             "new_tokens": NEW_TOKENS,
-            "rows": [
-                row_of_repetition("all heads", [], whole),
-                row_of_repetition("without the best by induction score", best, without),
-                {
-                    **row_of_repetition("without as many others", [], by_prompt),
-                    "heads": controls,
-                    "each": [fmean(values) for values in control],
-                },
-            ],
+            "rows": compare_repetition(model, prompts, best, controls, stop=False),
+            "rows_until_end": compare_repetition(
+                model, prompts, best, controls, stop=True
+            ),
         },
     }
     measurements.write(result, Path(arguments[0]) if arguments else None)

@@ -10,15 +10,21 @@ from gpt2course.cli.text import print_json
 
 EXAMPLE = "gpt2course assignments --output spring --chapters 10 12 --seed SECRET"
 
-TOOLS = {"nbgrader": "nbgrader"}  # what a format is for, by the name of its package
-NEXT = {"nbgrader": "nbgrader generate_assignment CHAPTER --course-dir={output}"}
+TOOLS = {
+    "nbgrader": "nbgrader",
+    "otter": "otter",
+}  # what a format is for, by the name of its package
+NEXT = {
+    "nbgrader": "nbgrader generate_assignment CHAPTER --course-dir={output}",
+    "otter": "otter assign {output}/CHAPTER/CHAPTER.ipynb {output}/CHAPTER/dist",
+}
 
 
 def run(
     output: Path,
     chapters: list[str] = [],  # noqa: B006 (never changed)
     seed: str | None = None,
-    format: Literal["plain", "nbgrader"] = "plain",
+    format: Literal["plain", "nbgrader", "otter"] = "plain",
     json: bool = False,
 ) -> int:
     """Make notebooks with a course's own exercises.
@@ -31,7 +37,8 @@ def run(
         chapters: names or numbers of chapters, all by default.
         seed: a secret of the course; without one the exercises are those of the pages.
         format: plain makes a notebook for students and one with solutions; nbgrader a
-            course folder with the sources of its assignments.
+            course folder with the sources of its assignments, otter the sources that
+            otter assign reads.
         json: print one JSON object.
     """
     from gpt2course.course import assignment_files, chapters_of

@@ -1,8 +1,9 @@
 """Notebooks to hand out: exercises whose values a course draws from its seed.
 
 plain: notebooks for students and for instructors. nbgrader: a course folder with the
-sources of which nbgrader makes the release. Hidden tests draw inputs that no student's
-file tells.
+sources of which nbgrader makes the release. otter: sources of which `otter assign`
+makes the students' notebook and the archive for Gradescope. Hidden tests draw inputs
+that no student's file tells.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ CHAPTERS = (
     *("counting", "loss", "greedy", "sampling", "attention", "architecture", "cache"),
     *("pretraining", "jokes", "batches", "training", "family", "sentiment"),
     *("evaluating-a-classifier", "clinic", "silent-failures", "paper", "evaluating"),
-    *("large", "today"),
+    *("inside", "large", "today"),
 )
 
 NBGRADER_CONFIG = """\
@@ -147,7 +148,7 @@ def assignment_files(
         chapters: names of chapters, as `chapters_of` returns them.
         seed: the secret of the course, from which its values are drawn. With None the
             exercises are those of the pages, and the hidden inputs are new each time.
-        form: plain or nbgrader.
+        form: plain, nbgrader or otter.
 
     Returns:
         contents by path, with slashes.
@@ -160,9 +161,10 @@ def assignment_files(
             "the seed is empty; pass a text that only the teachers of the course know"
         )
     course = course_code(seed) if seed is not None else None
-    inputs = secret_values(seed if seed is not None else secrets.token_hex())
+    secret = seed if seed is not None else secrets.token_hex()
     files = {}
     for chapter in chapters:
+        inputs = secret_values(secret, chapter)
         exercises = [
             Exercise(
                 name,
@@ -233,6 +235,34 @@ def _nbgrader(chapter: str, exercises: Sequence[Exercise]) -> dict[str, str]:
     return {f"source/{chapter}/{chapter}.ipynb": _notebook(cells)}
 
 
+def _otter(chapter: str, exercises: Sequence[Exercise]) -> dict[str, str]:
+    """The source of an assignment in the format of Otter Assign.
+
+    Source: otter-grader.readthedocs.io/en/latest/otter_assign/notebook_format.html.
+    """
+    settings = f"# ASSIGNMENT CONFIG\nname: {chapter}\nexport_cell: false"
+    cells = [_raw("config", settings), *_opening(chapter, "check", "require")]
+    for exercise in exercises:
+        name, key = exercise.name, exercise.name.replace("-", "_")
+        answer = (
+            f"{exercise.start}\n\n# BEGIN SOLUTION\n{exercise.solution}\n# END SOLUTION"
+        )
+        question = f"# BEGIN QUESTION\nname: {key}\npoints: {exercise.points}"
+        cells += [
+            _raw(f"{name}-begin", f"{question}\nall_or_nothing: true"),
+            _markdown(f"{name}-text", exercise.text),
+            _raw(f"{name}-solution", "# BEGIN SOLUTION"),
+            _code(f"{name}-answer", answer),
+            _raw(f"{name}-solved", "# END SOLUTION"),
+            _raw(f"{name}-tests", "# BEGIN TESTS"),
+            _code(f"{name}-test", exercise.call("require")),
+            _code(f"{name}-hidden", f"# HIDDEN\n{exercise.hidden}"),
+            _raw(f"{name}-tested", "# END TESTS"),
+            _raw(f"{name}-end", "# END QUESTION"),
+        ]
+    return {f"{chapter}/{chapter}.ipynb": _notebook(cells)}
+
+
 def _graded(id: str, kind: str, **points: int) -> dict:
     """What nbgrader keeps in a cell.
 
@@ -276,6 +306,10 @@ def _markdown(id: str, source: str, **metadata: object) -> dict:
     return _cell("markdown", id, source, **metadata)
 
 
+def _raw(id: str, source: str) -> dict:
+    return _cell("raw", id, source)
+
+
 def _code(id: str, source: str, **metadata: object) -> dict:
     cell = _cell("code", id, source, **metadata)
     return {**cell, "execution_count": None, "outputs": []}
@@ -296,4 +330,5 @@ def _notebook(cells: Sequence[dict]) -> str:
 FORMS: dict[str, Callable[[str, Sequence[Exercise]], dict[str, str]]] = {
     "plain": _plain,
     "nbgrader": _nbgrader,
+    "otter": _otter,
 }

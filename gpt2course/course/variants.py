@@ -95,13 +95,18 @@ def course_code(seed: str) -> str:
     return hashlib.sha256(f"course\0{seed}".encode()).hexdigest()[:12]
 
 
-def secret_values(seed: str) -> str:
+def secret_values(seed: str, chapter: str) -> str:
     """What hidden tests draw their inputs from: not to be had from the course's code.
+
+    Feedback of nbgrader shows the hidden cells. So each chapter has a secret of its
+    own, and the feedback on one says nothing about the next.
 
     Args:
         seed: the secret of the course.
+        chapter: its name.
     """
-    return hashlib.sha256(f"hidden\0{seed}".encode()).hexdigest()[:16]
+    text = f"hidden\0{seed}\0{chapter}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def compare(

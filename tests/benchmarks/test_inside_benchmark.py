@@ -32,9 +32,9 @@ def test_continuations_are_of_one_length_and_depend_on_the_heads(monkeypatch):
         inside, "repeated_fraction", lambda ids: lengths.append(tuple(ids)) or 0.0
     )
     prompts = [[1, 2, 3], [4, 5, 6]]
-    inside.repetition(model, prompts, [])
+    inside.repetition(model, prompts, [], stop=False)
     every = [(layer, head) for layer in range(3) for head in range(4)]
-    inside.repetition(model, prompts, every)
+    inside.repetition(model, prompts, every, stop=False)
     assert {len(ids) for ids in lengths} == {23}
     assert lengths[:2] != lengths[2:]
 
@@ -61,7 +61,8 @@ def test_the_committed_figures_are_of_every_head_of_the_mini():
         for head in range(config.n_head)
     ]
     best = sorted(found["rows"], key=lambda row: -row["induction"])[: inside.SILENCED]
-    _, without, control = found["repetition"]["rows"]
-    assert without["heads"] == [[row["layer"], row["head"]] for row in best]
-    drawn = [tuple(head) for heads in control["heads"] for head in heads]
-    assert not {tuple(head) for head in without["heads"]} & set(drawn)
+    for rows in ("rows", "rows_until_end"):
+        _, without, control = found["repetition"][rows]
+        assert without["heads"] == [[row["layer"], row["head"]] for row in best]
+        drawn = [tuple(head) for heads in control["heads"] for head in heads]
+        assert not {tuple(head) for head in without["heads"]} & set(drawn)

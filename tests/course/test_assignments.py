@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -68,7 +69,7 @@ def test_chapters_by_name_and_number(chosen, names):
     ("chosen", "says"),
     [
         ("cahce", "unknown chapter 'cahce'; did you mean 'cache'"),
-        ("99", r"no chapter 99; they have the numbers 1 to 25"),
+        ("99", r"no chapter 99; they have the numbers 1 to 26"),
         ("0", "no chapter 0"),
         ("-1", "no chapter -1"),
         ("basics", "'basics' has no exercise that can be handed out"),
@@ -97,8 +98,12 @@ def test_students_get_neither_solutions_nor_hidden_inputs_nor_the_seed(plain):
     code = course_code(SEED)
     students = {p: t for p, t in plain.items() if p.startswith("student/")}
     assert len(students) == len(plain) / 2
-    for text in students.values():
-        assert secret_values(SEED) not in text
+    for path, text in students.items():
+        assert secret_values(SEED, Path(path).stem) not in text
+        assert (
+            secret_values(SEED, Path(path).stem)
+            in plain[f"instructor/{Path(path).name}"]
+        )
         assert SEED not in text
         assert "require" not in text
         cells = {c["id"]: "".join(c["source"]) for c in json.loads(text)["cells"]}
@@ -182,7 +187,29 @@ def test_an_nbgrader_source_is_right_and_its_release_is_not(seed):
             flags=re.S,
         ).splitlines(keepends=True)
     release = json.dumps(notebook)
-    assert secret_values(seed) not in release
+    assert secret_values(seed, "cache") in source
+    assert secret_values(seed, "cache") not in release
     assert "return" not in release
     with pytest.raises(AssertionError, match="there is nothing here yet"):
         run(release)
+
+
+def test_an_otter_source_has_its_blocks_and_is_right():
+    text = assignment_files(["cache", "counting"], SEED, "otter")[
+        "counting/counting.ipynb"
+    ]
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook, relax_add_props=False)
+    raw = [c.source.splitlines() for c in notebook.cells if c.cell_type == "raw"]
+    config, *questions = [yaml.safe_load("\n".join(r[1:])) for r in raw if len(r) > 1]
+    assert config["name"] == "counting"
+    assert {q["name"].replace("_", "-"): q["points"] for q in questions} == {
+        name: VARIANTS[name].points for name in exercises_of("counting")
+    }
+    block = ["QUESTION", "SOLUTION", "SOLUTION", "TESTS", "TESTS", "QUESTION"]
+    found = [lines[0].split()[-1] for lines in raw[1:]]
+    assert found == block * len(questions)
+    for cell in notebook.cells:  # a hidden test, or one that students see
+        hidden = cell.source.startswith("# HIDDEN\n")
+        assert (secret_values(SEED, "counting") in cell.source) == hidden
+    run(text)
