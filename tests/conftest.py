@@ -20,8 +20,11 @@ from gpt2course.model import GPT2
 # the same examples every time, and as long as a busy machine needs for them
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.load_profile("course")
-# fixtures of the rooms sentiment and cli, the package as a wheel, what the fuzz spoils
-pytest_plugins = ["sentiment_samples", "cli_tools", "wheel", "fuzz_material"]
+# fixtures of the rooms sentiment and cli, the package as a wheel, what the fuzz spoils,
+# the browser
+pytest_plugins = [
+    *("sentiment_samples", "cli_tools", "wheel", "fuzz_material", "chromium"),
+]
 # read before any test: default_settings hides it from them
 REQUIRE_ALL = os.environ.get("GPT2COURSE_REQUIRE_ALL") == "1"
 torch.set_num_threads(1)  # the models are tiny: a second thread would only wait

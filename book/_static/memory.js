@@ -26,9 +26,11 @@
     parameterSizes(c, rank).reduce((sum, [size, count]) => sum + size * count, 0);
 
   const optimizerBytes = (c, optim, rank) => {
+    const embeddings = rank ? 0 : 2; // first among the sizes; Trainer keeps them in float32
     let bytes = 0;
-    for (const [size, count] of parameterSizes(c, rank)) {
-      const inFloat = optim === "adamw_torch" || size < SMALLEST_8BIT;
+    for (const [place, [size, count]] of parameterSizes(c, rank).entries()) {
+      const inFloat =
+        optim === "adamw_torch" || place < embeddings || size < SMALLEST_8BIT;
       bytes += count * 2 * (inFloat ? 4 * size : size + 4 * Math.ceil(size / STATE_BLOCK));
     }
     return bytes;

@@ -6,7 +6,8 @@ rows, T tokens, C n_embd, L blocks, H heads, V vocabulary, r LoRA rank.
     parameters    V C + n_positions C + L (12 C^2 + 13 C) + 2 C; LoRA trains 4 r C L
     gradients     4 bytes per trained parameter
     AdamW         8 bytes per trained parameter: two float32 moments
-    8-bit AdamW   2 bytes per trained parameter, and 8 bytes per 256 of them
+    8-bit AdamW   2 bytes per trained parameter, and 8 bytes per 256 of them; embeddings
+                  as in AdamW
     activations   float32: 4 (L (16 B T C + 4 B T + B H T) + 2 B T C + 2 B T + B T V)
                   and 16 B T for ids and labels, whatever the number format
     KV cache      2 L B T C numbers
@@ -113,14 +114,17 @@ def optimizer_bytes(config: GPT2Config, optim: str, lora_rank: int = 0) -> int:
 
     Args:
         config, lora_rank: as in `parameter_sizes`.
-        optim: "adamw_torch", float32; or "adamw_8bit", that of bitsandbytes.
+        optim: "adamw_torch", float32; or "adamw_8bit", that of bitsandbytes, whose
+            states of embeddings Trainer keeps in float32.
 
-    Source: Dettmers et al. 2022; bitsandbytes' Optimizer2State.init_state. Chapter:
-    large models.
+    Source: Dettmers et al. 2022; bitsandbytes' Optimizer2State.init_state; Trainer's
+    create_optimizer. Chapter: large models.
     """
+    embeddings = 0 if lora_rank else 2  # they come first among the sizes
     total = 0
-    for size, count in parameter_sizes(config, lora_rank):
-        if optim == "adamw_torch" or size < SMALLEST_8BIT:
+    for place, (size, count) in enumerate(parameter_sizes(config, lora_rank)):
+        in_float = place < embeddings or size < SMALLEST_8BIT
+        if optim == "adamw_torch" or in_float:
             total += count * 2 * 4 * size
         else:
             total += count * 2 * (size + 4 * math.ceil(size / STATE_BLOCK))

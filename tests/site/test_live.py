@@ -18,7 +18,6 @@ from test_site import (  # noqa: F401 (fixtures)
     SITE,
     TOO_WIDE,
     address,
-    browser,
     site,
     visit,
 )
@@ -108,7 +107,7 @@ def test_nothing_is_loaded_until_the_reader_asks(visit, name):  # noqa: F811
 
 @pytest.mark.parametrize("name", [LIVE, WHOLE])
 def test_without_scripts_the_pictures_and_sentences_are_there(
-    browser,  # noqa: F811
+    browser,
     address,  # noqa: F811
     name,
 ):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, cannot_run
-from test_site import address, browser, site, visit  # noqa: F401 (fixtures)
+from test_site import address, site, visit  # noqa: F401 (fixtures)
 
 from gpt2course.config import SIZES
 from gpt2course.training import inference_memory, parameter_count, training_memory

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import pytest
-from conftest import cannot_run
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 PAGE = """# Page
 
 ```{quiz}
@@ -72,21 +69,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """The browser of this machine."""
-    if not Path(CHROMIUM).exists():
-        cannot_run(f"no Chromium at {CHROMIUM}: self-tests were not tried in a browser")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
-
-
 def test_a_question_is_a_group_of_radio_buttons_with_names(built):
     page = (built / "page.html").read_text()
     assert page.count("<fieldset") == page.count("<legend>") == 2
@@ -99,8 +81,8 @@ def test_a_question_is_a_group_of_radio_buttons_with_names(built):
 
 @pytest.mark.site
 @pytest.mark.parametrize("script", [True, False])
-def test_a_choice_shows_what_it_says_by_keyboard_too(chromium, built, script):
-    page = chromium.new_context(java_script_enabled=script).new_page()
+def test_a_choice_shows_what_it_says_by_keyboard_too(browser, built, script):
+    page = browser.new_context(java_script_enabled=script).new_page()
     page.goto((built / "page.html").as_uri())
     why = page.get_by_text("No. Not this.").first
     assert why.is_hidden()
@@ -116,8 +98,8 @@ def test_a_choice_shows_what_it_says_by_keyboard_too(chromium, built, script):
 
 
 @pytest.mark.site
-def test_answers_are_kept_shown_at_home_and_forgotten(chromium, built):
-    page = chromium.new_context().new_page()
+def test_answers_are_kept_shown_at_home_and_forgotten(browser, built):
+    page = browser.new_context().new_page()
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     page.goto((built / "page.html").as_uri())
@@ -139,8 +121,8 @@ def test_answers_are_kept_shown_at_home_and_forgotten(chromium, built):
 
 
 @pytest.mark.site
-def test_what_somebody_else_stored_does_no_harm(chromium, built):
-    page = chromium.new_context().new_page()
+def test_what_somebody_else_stored_does_no_harm(browser, built):
+    page = browser.new_context().new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto((built / "page.html").as_uri())

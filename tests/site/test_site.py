@@ -6,29 +6,18 @@ import functools
 import gzip
 import http.server
 import json
-import os
 import re
 import threading
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
-from conftest import cannot_run
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from tools.sphinx_ext import tidy
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build/html"
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-CHROMIUM_FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *(
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ),
-]
 CHAPTERS = [f"{name}.html" for name in parse_toc_yaml(ROOT / "_toc.yml")]
 PAGES = ["index.html", *CHAPTERS, "search.html"]
 # to look things up in, so they may be longer than MAX_SCREENS
@@ -60,23 +49,6 @@ def address(site):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not Path(CHROMIUM).exists():
-        cannot_run(
-            f"no Chromium at {CHROMIUM}: the pages were not looked at in a browser;"
-            " name one in CHROMIUM"
-        )
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=CHROMIUM_FLAGS
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

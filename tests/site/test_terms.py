@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import pytest
-from conftest import cannot_run
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 GLOSSARY = """# Glossary
 
 ```{glossary}
@@ -67,24 +64,9 @@ def test_each_use_of_a_term_carries_its_sentence(built):
     assert page.count("data-course-meaning") == 3
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """The browser of this machine."""
-    if not Path(CHROMIUM).exists():
-        cannot_run(f"no Chromium at {CHROMIUM}: terms were not tried in a browser")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
-
-
-def opened(chromium, built: Path, **context):
+def opened(browser, built: Path, **context):
     """The page, its first term, and what pops up."""
-    page = chromium.new_context(**context).new_page()
+    page = browser.new_context(**context).new_page()
     page.goto(built.as_uri())
     return (
         page,
@@ -94,8 +76,8 @@ def opened(chromium, built: Path, **context):
 
 
 @pytest.mark.site
-def test_the_mouse_shows_and_hides_the_sentence(chromium, built):
-    page, term, meaning = opened(chromium, built)
+def test_the_mouse_shows_and_hides_the_sentence(browser, built):
+    page, term, meaning = opened(browser, built)
     assert meaning.is_hidden()
     term.hover()
     assert meaning.inner_text() == "A piece of “text”, say a."
@@ -109,8 +91,8 @@ def test_the_mouse_shows_and_hides_the_sentence(chromium, built):
 
 
 @pytest.mark.site
-def test_the_keyboard_shows_and_escape_hides_it(chromium, built):
-    page, term, meaning = opened(chromium, built)
+def test_the_keyboard_shows_and_escape_hides_it(browser, built):
+    page, term, meaning = opened(browser, built)
     for _ in range(30):
         page.keyboard.press("Tab")
         if term.evaluate("term => term === document.activeElement"):
@@ -123,10 +105,10 @@ def test_the_keyboard_shows_and_escape_hides_it(chromium, built):
 
 
 @pytest.mark.site
-def test_a_finger_shows_it_with_a_way_to_the_glossary(chromium, built):
+def test_a_finger_shows_it_with_a_way_to_the_glossary(browser, built):
     size = {"width": 390, "height": 844}
     page, term, meaning = opened(
-        chromium, built, has_touch=True, is_mobile=True, viewport=size
+        browser, built, has_touch=True, is_mobile=True, viewport=size
     )
     term.tap()
     assert meaning.is_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from docutils import nodes
@@ -12,46 +13,49 @@ from sphinx.util.docutils import SphinxDirective
 from tools.lessons import guide, lesson, teaching
 
 
-class Planned(SphinxDirective):
-    """MyST that tools/lessons.py makes, parsed as if it stood in the page."""
+class Lesson(SphinxDirective):
+    """A plan: minutes, then parts and exercises."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """The list of the plan."""
+        return parsed(
+            self, lambda book: lesson(self.arguments[0], list(self.content), book)
+        )
+
+
+class ChapterGuide(SphinxDirective):
+    """A box for each chapter with exercises."""
 
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """The nodes of the text."""
-        book = Path(self.env.doc2path(self.env.docname)).parent
-        for chapter in teaching(book):  # a change there makes this page again
-            self.env.note_dependency(str(chapter))
-        try:
-            lines = self.lines(book)
-        except ValueError as error:
-            raise self.error(str(error)) from None
-        parent = nodes.Element()
-        source = StringList(lines, source=self.env.docname)
-        self.state.nested_parse(source, self.content_offset, parent)
-        return parent.children
-
-    def lines(self, book: Path) -> list[str]:
-        """What is parsed."""
-        raise NotImplementedError
-
-
-class Lesson(Planned):
-    """A plan: minutes, then parts and exercises."""
-
-    required_arguments = 1
-
-    def lines(self, book: Path) -> list[str]:
-        """The list of the plan."""
-        return lesson(self.arguments[0], list(self.content), book)
-
-
-class ChapterGuide(Planned):
-    """A box for each chapter with exercises."""
-
-    def lines(self, book: Path) -> list[str]:
         """The boxes."""
-        return guide(list(self.content), book)
+        return parsed(self, lambda book: guide(list(self.content), book))
+
+
+def parsed(
+    directive: SphinxDirective, lines_of: Callable[[Path], list[str]]
+) -> list[nodes.Node]:
+    """MyST that tools/lessons.py makes, as if it stood in the page.
+
+    Args:
+        directive: where it is to stand.
+        lines_of: makes the lines, given the folder of the chapters.
+    """
+    book = Path(directive.env.doc2path(directive.env.docname)).parent
+    for chapter in teaching(book):  # a change there makes this page again
+        directive.env.note_dependency(str(chapter))
+    try:
+        lines = lines_of(book)
+    except ValueError as error:
+        raise directive.error(str(error)) from None
+    parent = nodes.Element()
+    source = StringList(lines, source=directive.env.docname)
+    directive.state.nested_parse(source, directive.content_offset, parent)
+    return parent.children
 
 
 def setup(app: Sphinx) -> dict:
