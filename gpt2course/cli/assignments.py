@@ -10,10 +10,7 @@ from gpt2course.cli.text import print_json
 
 EXAMPLE = "gpt2course assignments --output spring --chapters 10 12 --seed SECRET"
 
-TOOLS = {
-    "nbgrader": "nbgrader",
-    "otter": "otter",
-}  # what a format is for, by the name of its package
+TOOLS = {"nbgrader": "nbgrader", "otter": "otter-grader"}  # what pip calls them
 NEXT = {
     "nbgrader": "nbgrader generate_assignment CHAPTER --course-dir={output}",
     "otter": "otter assign {output}/CHAPTER/CHAPTER.ipynb {output}/CHAPTER/dist",
@@ -45,9 +42,9 @@ def run(
     from gpt2course.files import refuse_reserved_name, write_text
 
     refuse_reserved_name(output)
-    if format in TOOLS and importlib.util.find_spec(TOOLS[format]) is None:
+    if format in TOOLS and importlib.util.find_spec(format) is None:
         raise ValueError(
-            f"{TOOLS[format]} is not installed; try: pip install gpt2course[teach]"
+            f"{TOOLS[format]} is not installed; try: pip install {TOOLS[format]}"
         )
     names = chapters_of(chapters)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):

@@ -26,6 +26,7 @@ from gpt2course.files import set_up_logging
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+SHARDING = ("FSDP", "DEEPSPEED", "MEGATRON_LM")  # accelerate's ways to split a model
 
 
 # ---- inside a process: who am I, and what do all of us have together? ---------------
@@ -177,11 +178,12 @@ def run_in_processes(
         what the first process returned.
 
     Raises:
-        ValueError: another number of processes was started from outside; and as
-            `pick_device`.
+        ValueError: another number of processes was started from outside, or accelerate
+            is to shard the model; and as `pick_device`.
         RuntimeError: a process failed or was killed. What it said is the message.
         KeyboardInterrupt: after ctrl-C, when all have come to an end.
     """
+    _refuse_sharding()
     backend = "gloo" if pick_device(device, num_processes).type != "cuda" else "nccl"
     if _started_from_outside():
         return _run_in_started_process(work, job, num_processes, backend)
@@ -214,6 +216,21 @@ def run_in_processes(
     if ended == "interrupted":
         raise KeyboardInterrupt(value)
     return value
+
+
+def _refuse_sharding() -> None:
+    """Refuse what `accelerate launch` is configured for and this package cannot do:
+    every process would hold the whole model without a word.
+
+    Source: what accelerate's utils/launch.py sets.
+    """
+    for plugin in SHARDING:
+        if os.environ.get(f"ACCELERATE_USE_{plugin}", "").lower() in ("true", "1"):
+            raise ValueError(
+                f"accelerate is configured for {plugin}, and here every process holds "
+                "the whole model; configure it for MULTI_GPU, or save memory with "
+                "gradient_checkpointing or lora"
+            )
 
 
 def _wait(context: mp.ProcessContext, ctrl_c: CtrlC) -> None:

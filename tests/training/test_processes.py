@@ -151,3 +151,12 @@ def test_a_variable_that_is_no_number_is_named(monkeypatch):
         monkeypatch.setenv(name, "{}")
     with pytest.raises(ValueError, match=r"RANK is '\{\}'.*unset RANK"):
         is_main_process()
+
+
+@pytest.mark.parametrize("plugin", ["FSDP", "DEEPSPEED", "MEGATRON_LM"])
+def test_sharding_by_accelerate_is_refused_and_not_ignored(monkeypatch, plugin):
+    monkeypatch.setenv(f"ACCELERATE_USE_{plugin}", "false")
+    assert run_in_processes(str, 7, 1, "cpu") == "7"
+    monkeypatch.setenv(f"ACCELERATE_USE_{plugin}", "true")
+    with pytest.raises(ValueError, match=f"configured for {plugin}, and here every"):
+        run_in_processes(str, 7, 1, "cpu")
