@@ -36,7 +36,7 @@ def test_variants_belong_to_exercises() -> None:
 def test_with_the_published_values_it_is_the_exercise_of_the_page(name) -> None:
     answer = solution(name, VARIANTS[name].published)
     require(name, answer)
-    require(name, answer, inputs=secret_values("spring"))
+    require(name, answer, inputs=secret_values("spring", name))
 
 
 @pytest.mark.parametrize("course", COURSES)
@@ -47,7 +47,7 @@ def test_a_published_solution_does_not_answer_a_variant(name, course, capsys) ->
     own, page = solution(name, values), solution(name, variant.published)
     assert check(name, own, course)
     for seed in range(5):  # whatever inputs the hidden tests draw
-        inputs = secret_values(str(seed))
+        inputs = secret_values(str(seed), name)
         require(name, own, course, inputs)
         with pytest.raises(AssertionError, match="the exercise of the page"):
             require(name, page, course, inputs)
@@ -88,8 +88,10 @@ def test_courses_differ_and_stay() -> None:
 
 
 def test_the_code_of_a_course_does_not_tell_its_hidden_inputs() -> None:
-    assert course_code("spring") not in secret_values("spring")
-    assert secret_values(course_code("spring")) != secret_values("spring")
+    drawn = secret_values("spring", "loss")
+    assert course_code("spring") not in drawn
+    assert secret_values(course_code("spring"), "loss") != drawn
+    assert secret_values("spring", "cache") != drawn
 
 
 def test_hidden_inputs_see_an_answer_that_knows_only_the_shown_ones() -> None:
@@ -109,7 +111,7 @@ def test_hidden_inputs_see_an_answer_that_knows_only_the_shown_ones() -> None:
             "cache-size",
             lambda *arguments: seen.get(arguments, 0),
             course,
-            secret_values("spring"),
+            secret_values("spring", "cache"),
         )
 
 
