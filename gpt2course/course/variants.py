@@ -187,7 +187,10 @@ def same(a: object, b: object) -> bool:
 
 def shown(value: object) -> str:
     """A value in a message: rounded, and short."""
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, torch.nn.Module):
+        each = (f"{name} {shown(p)}" for name, p in value.named_parameters())
+        text = f"a model with {', '.join(each)}"
+    elif isinstance(value, torch.Tensor):
         rounded = value.round(decimals=4) if value.is_floating_point() else value
         text = str(rounded.tolist())
     elif isinstance(value, (list, tuple)):
@@ -270,7 +273,67 @@ def text_rows(dice: random.Random) -> tuple[list[list[int]], int]:
     return [[*rows[0], *rows[1]], *rows[1:]], 9
 
 
+def texts_of(dice: random.Random, n: int, words: str, low: int, high: int) -> list:
+    """n lists of words, each of low to high of them."""
+    return [
+        [dice.choice(words) for _ in range(dice.randint(low, high))] for _ in range(n)
+    ]
+
+
+def attention(dice: random.Random, heads: int, T: int) -> torch.Tensor:
+    """Causal attention weights (heads, T, T)."""
+    future = torch.ones(T, T, dtype=torch.bool).triu(1)
+    scores = floats(dice, heads, T, T).masked_fill(future, float("-inf"))
+    return scores.softmax(dim=-1)
+
+
+def padded_mask(dice: random.Random) -> torch.Tensor:
+    """An attention mask (3, 7) with padding on the left."""
+    start = torch.tensor(whole(dice, 0, 4, 3))
+    return (torch.arange(7) >= start[:, None]).long()
+
+
+def words_of_tokens(dice: random.Random) -> tuple[list[int | None], list[int]]:
+    """The word of each token, None for special ones, and the labels of the words."""
+    n = dice.randint(3, 5)
+    tokens = [word for word in range(n) for _ in range(dice.randint(1, 3))]
+    return [None, *tokens, None], whole(dice, 0, 4, n)
+
+
+def planned_rates(dice: random.Random) -> list[float]:
+    """Learning rates: most fall to 0 some steps before the end, some only rise."""
+    rises = [step / 4 for step in range(5)]
+    if dice.random() < 0.2:
+        return rises
+    return [*rises, 0.75, 0.5, 0.25, *[0.0] * dice.randint(0, 7)]
+
+
+def broken_model(dice: random.Random) -> torch.nn.Module:
+    """Three parameters of five numbers, of which some are not finite."""
+    parameters = {}
+    for name in ("first", "second", "third"):
+        numbers = floats(dice, 5).round(decimals=1)
+        n_bad = dice.randint(0, 5)
+        bad = [dice.choice((math.nan, math.inf)) for _ in range(n_bad)]
+        parameters[name] = torch.cat([torch.tensor(bad), numbers[n_bad:]])
+    return torch.nn.ParameterDict(parameters)
+
+
 VARIANTS: dict[str, Variant] = {
+    "gpt2-needed": Variant(
+        "Write `needed(probabilities, share)` for a tensor of probabilities: how many "
+        "of the most probable tokens it takes until their probabilities add up to at "
+        "least `share`. The answer is never below LEAST.",
+        "def needed(probabilities, share):\n"
+        "    total = probabilities.sort(descending=True).values.cumsum(0)\n"
+        "    n = min(int((total < share).sum()) + 1, len(probabilities))\n"
+        "    return max(n, LEAST)",
+        {"LEAST": 1},
+        {"LEAST": (3, 4, 5)},
+        lambda dice, _: (distribution(dice, 9), dice.choice((0.05, 0.4, 0.7, 0.97))),
+        points=2,
+        minutes=8,
+    ),
     "gpt2-memory": Variant(
         "Write `gigabytes(parameters, bits)`: how many units of UNIT bytes the weights "
         "take when each has that many bits and is kept COPIES times, as in training, "
@@ -298,6 +361,44 @@ VARIANTS: dict[str, Variant] = {
         points=2,
         minutes=6,
     ),
+    "tokens-train": Variant(
+        "Write `train(words, n_merges)`: the first `n_merges` merges learned from a "
+        "list of words. Words are `bytes`, and a merge is a pair of `bytes`. If two "
+        "pairs are equally frequent, take the larger one. Stop early when no pair "
+        "occurs at least LEAST times. (You may copy `count_pairs` and `merge` from the "
+        "page.)",
+        "from collections import Counter\n\n"
+        "def merged(text, pair):\n"
+        "    result = []\n"
+        "    for piece in text:\n"
+        "        if result and (result[-1], piece) == pair:\n"
+        "            result[-1] += piece\n"
+        "        else:\n"
+        "            result.append(piece)\n"
+        "    return result\n\n"
+        "def train(words, n_merges):\n"
+        "    texts = [[bytes([b]) for b in word] for word in words]\n"
+        "    merges = []\n"
+        "    while len(merges) < n_merges:\n"
+        "        counts = Counter(\n"
+        "            pair for text in texts for pair in zip(text, text[1:])\n"
+        "        )\n"
+        "        often = [(n, pair) for pair, n in counts.items() if n >= LEAST]\n"
+        "        if not often:\n"
+        "            break\n"
+        "        pair = max(often)[1]\n"
+        "        merges.append(pair)\n"
+        "        texts = [merged(text, pair) for text in texts]\n"
+        "    return merges",
+        {"LEAST": 1},
+        {"LEAST": (2, 3)},
+        lambda dice, _: (
+            ["".join(text).encode() for text in texts_of(dice, 4, "abc", 3, 7)],
+            dice.randint(6, 12),
+        ),
+        points=4,
+        minutes=15,
+    ),
     "generation-pad": Variant(
         "Write `pad_left(prompts, pad)` for lists of ids: two tensors, the ids padded "
         "on the left to the same length, and the attention mask. The length is the "
@@ -311,6 +412,20 @@ VARIANTS: dict[str, Variant] = {
         {"MULTIPLE": 1},
         {"MULTIPLE": (4, 5, 8)},
         lambda dice, _: (rows_of_ids(dice), 0),
+        points=2,
+        minutes=8,
+    ),
+    "generation-positions": Variant(
+        "Write `positions(attention_mask)`: the position ids that make each prompt "
+        "start at START, whatever its padding on the left. Padding has the position "
+        "PADDING.",
+        "import torch\n\n"
+        "def positions(attention_mask):\n"
+        "    counted = attention_mask.cumsum(-1) - 1 + START\n"
+        "    return torch.where(attention_mask == 1, counted, PADDING)",
+        {"START": 0, "PADDING": 0},
+        {"START": (1, 2, 10), "PADDING": (1, 3, 7)},
+        lambda dice, _: (padded_mask(dice),),
         points=2,
         minutes=8,
     ),
@@ -405,6 +520,27 @@ VARIANTS: dict[str, Variant] = {
         points=3,
         minutes=10,
     ),
+    "greedy-stop": Variant(
+        "Write `cut(pieces, stop)`: join the pieces of text as they come, and end "
+        "before occurrence number TIMES of `stop` (they count from 1, and do not "
+        "overlap), even if it begins in one piece and ends in another.",
+        "def cut(pieces, stop):\n"
+        '    text = ""\n'
+        "    for piece in pieces:\n"
+        "        text += piece\n"
+        "        parts = text.split(stop)\n"
+        "        if len(parts) > TIMES:\n"
+        "            return stop.join(parts[:TIMES])\n"
+        "    return text",
+        {"TIMES": 1},
+        {"TIMES": (2, 3)},
+        lambda dice, _: (
+            ["".join(text) for text in texts_of(dice, 6, "abc", 1, 4)],
+            dice.choice(("ab", "bc", "ca")),
+        ),
+        points=3,
+        minutes=10,
+    ),
     "sampling-topp": Variant(
         "Write `top_p(probabilities, p)` for one row: the probabilities after the "
         "filter, adding up to 1 again. The token that crosses p is kept, and the LEAST "
@@ -466,6 +602,23 @@ VARIANTS: dict[str, Variant] = {
         points=3,
         minutes=12,
     ),
+    "architecture-layernorm": Variant(
+        "Write a layer norm, with `weight` and `bias`, that splits the last dimension "
+        "into GROUPS equal parts side by side and normalises each part by itself. Mind "
+        "which variance it takes.",
+        "import torch\n\n"
+        "def my_layer_norm(x, weight, bias, eps=1e-5):\n"
+        "    parts = x.unflatten(-1, (GROUPS, -1))\n"
+        "    centred = parts - parts.mean(-1, keepdim=True)\n"
+        "    variance = centred.square().mean(-1, keepdim=True)\n"
+        "    normal = centred / torch.sqrt(variance + eps)\n"
+        "    return normal.flatten(-2) * weight + bias",
+        {"GROUPS": 1},
+        {"GROUPS": (2, 3, 4)},
+        lambda dice, _: (floats(dice, 2, 3, 12), floats(dice, 12), floats(dice, 12)),
+        points=2,
+        minutes=8,
+    ),
     "architecture-count": Variant(
         "Write the number of parameters of a GPT-2 whose MLP is FACTOR times as wide "
         "as the stream (GPT-2's is 4 times as wide), as a formula of `vocab_size` V, "
@@ -493,6 +646,25 @@ VARIANTS: dict[str, Variant] = {
         lambda dice, _: (*whole(dice, 2, 9, 1), 48, *whole(dice, 2, 99, 2), 2),
         points=1,
         minutes=5,
+    ),
+    "cache-work": Variant(
+        "Write `tokens_computed(prompt, new, cached)`: how many tokens pass through "
+        "the network to write `new` tokens after a prompt of `prompt` tokens, without "
+        "and with a cache. The model writes STRIDE tokens in each step, and `new` is a "
+        "multiple of that. What the last step writes is not read.",
+        "def tokens_computed(prompt, new, cached):\n"
+        "    if cached:\n"
+        "        return prompt + new - STRIDE\n"
+        "    return sum(prompt + done for done in range(0, new, STRIDE))",
+        {"STRIDE": 1},
+        {"STRIDE": (2, 3, 4)},
+        lambda dice, _: (
+            dice.randint(1, 40),
+            12 * dice.randint(1, 5),
+            dice.random() < 0.5,
+        ),
+        points=2,
+        minutes=6,
     ),
     "pretraining-schedule": Variant(
         "Write `rate(step, peak, warmup, total)`: it rises in a straight line and "
@@ -544,6 +716,28 @@ VARIANTS: dict[str, Variant] = {
         ),
         points=2,
         minutes=6,
+    ),
+    "jokes-stolen": Variant(
+        "Write `stolen(text, jokes)`: the largest number of words in a row that also "
+        "stand in a row in at least TIMES of the jokes. All are lists of words "
+        "already. Return 0 if there are none.",
+        "def pieces(text, n):\n"
+        "    return {tuple(text[i : i + n]) for i in range(len(text) - n + 1)}\n\n"
+        "def stolen(text, jokes):\n"
+        "    for n in range(len(text), 0, -1):\n"
+        "        of_jokes = [pieces(joke, n) for joke in jokes]\n"
+        "        for piece in pieces(text, n):\n"
+        "            if sum(piece in found for found in of_jokes) >= TIMES:\n"
+        "                return n\n"
+        "    return 0",
+        {"TIMES": 1},
+        {"TIMES": (2, 3)},
+        lambda dice, _: (
+            *texts_of(dice, 1, "abcd", 6, 9),
+            texts_of(dice, 4, "abcd", 4, 9),
+        ),
+        points=4,
+        minutes=15,
     ),
     "batches-padding": Variant(
         "Write `padding_fraction(lengths)`: the fraction of the positions of one "
@@ -618,6 +812,28 @@ VARIANTS: dict[str, Variant] = {
         points=2,
         minutes=8,
     ),
+    "training-resume": Variant(
+        "A run of WORLD processes was killed and resumes at step `step` (from 0). "
+        "Write `rows(step, orders, rows_per_step)`: the rows that process number RANK "
+        "(they count from 0) reads in this step. A step reads `rows_per_step` rows in "
+        "all, dealt out to the processes one by one, in turn, beginning with process "
+        "0. `orders[e]` is the shuffled order of all rows in epoch `e`, and the epochs "
+        "are read one after the other without a gap. There are always enough orders. A "
+        "step may be longer than an epoch.",
+        "def rows(step, orders, rows_per_step):\n"
+        "    all_rows = [row for order in orders for row in order]\n"
+        "    first = step * rows_per_step\n"
+        "    return all_rows[first : first + rows_per_step][RANK::WORLD]",
+        {"RANK": 0, "WORLD": 1},
+        {"RANK": (0, 1), "WORLD": (2, 3, 4)},
+        lambda dice, _: (
+            dice.randint(0, 3),
+            [dice.sample(range(7), 7) for _ in range(7)],
+            dice.randint(8, 12),
+        ),
+        points=4,
+        minutes=15,
+    ),
     "family-span": Variant(
         "Write `best_span(start, end, longest)` for the scores (T,) of one text: the "
         "pair (i, j) with the largest `start[i] + end[j]` among all spans of at least "
@@ -633,6 +849,27 @@ VARIANTS: dict[str, Variant] = {
         lambda dice, _: (floats(dice, 9), floats(dice, 9), dice.randint(3, 5)),
         points=4,
         minutes=12,
+    ),
+    "family-words": Variant(
+        "Somebody has labelled *words*, but the model labels *tokens*, and a word may "
+        "have several. Write `token_labels(word_of_token, labels)`: the SIDE token of "
+        "each word gets the word's label. All others get IGNORED, and so do special "
+        "tokens, whose word is `None`.",
+        "def token_labels(word_of_token, labels):\n"
+        "    words = list(word_of_token)\n"
+        '    if SIDE == "last":\n'
+        "        beside = [*words[1:], None]\n"
+        "    else:\n"
+        "        beside = [None, *words[:-1]]\n"
+        "    return [\n"
+        "        labels[word] if word is not None and word != other else IGNORED\n"
+        "        for word, other in zip(words, beside)\n"
+        "    ]",
+        {"SIDE": "last", "IGNORED": -100},
+        {"SIDE": ("first",), "IGNORED": (-1, -2, -7, -9)},
+        lambda dice, _: words_of_tokens(dice),
+        points=3,
+        minutes=10,
     ),
     "sentiment-cut": Variant(
         "Write `cut(ids, n)`: a list of at most n ids that keeps the beginning and the "
@@ -662,6 +899,22 @@ VARIANTS: dict[str, Variant] = {
         {"POWER": 1},
         {"POWER": (2, 3, 0.5)},
         lambda dice, _: (floats(dice, dice.randint(3, 9)).exp(),),
+        points=2,
+        minutes=6,
+    ),
+    "evaluating-a-classifier-confusion": Variant(
+        "Write `confusion_matrix(truth, predicted)` for two tensors of classes, whole "
+        "numbers from 0 on, of which there are CLASSES: a list of rows of counts, a "
+        "row for each true class, a column for each predicted class.",
+        "def confusion_matrix(truth, predicted):\n"
+        "    classes = range(CLASSES)\n"
+        "    return [\n"
+        "        [int(((truth == t) & (predicted == p)).sum()) for p in classes]\n"
+        "        for t in classes\n"
+        "    ]",
+        {"CLASSES": 2},
+        {"CLASSES": (3, 4, 5)},
+        lambda dice, values: tuple(ids(dice, values["CLASSES"], 30) for _ in range(2)),
         points=2,
         minutes=6,
     ),
@@ -697,6 +950,37 @@ VARIANTS: dict[str, Variant] = {
         lambda dice, _: (loss_log(dice),),
         points=1,
         minutes=5,
+    ),
+    "clinic-nonfinite": Variant(
+        "Write `first_nonfinite(model)`: the name of the first parameter that holds at "
+        "least LEAST numbers which are not finite, in the order of "
+        "`named_parameters`, and `None` if there is none.",
+        "def first_nonfinite(model):\n"
+        "    for name, p in model.named_parameters():\n"
+        "        if int((~p.isfinite()).sum()) >= LEAST:\n"
+        "            return name\n"
+        "    return None",
+        {"LEAST": 1},
+        {"LEAST": (2, 3, 4)},
+        lambda dice, _: (broken_model(dice),),
+        points=2,
+        minutes=6,
+    ),
+    "silent-failures-schedule": Variant(
+        "You get the learning rates of a planned run, one for each step. Write "
+        '`fault(rates)`: `"rises to the end"` if the highest rate is that of the last '
+        'step, `"stops too early"` if the rate is 0 before the last LAST steps, and '
+        '`"none"` otherwise. A first step with rate 0 is no fault, and a constant rate '
+        "does not rise.",
+        "def fault(rates):\n"
+        "    if rates[-1] == max(rates) > min(rates):\n"
+        '        return "rises to the end"\n'
+        '    return "stops too early" if 0 in rates[1:-LAST] else "none"',
+        {"LAST": 1},
+        {"LAST": (3, 4, 5)},
+        lambda dice, _: (planned_rates(dice),),
+        points=2,
+        minutes=8,
     ),
     "silent-failures-collator": Variant(
         "This collator pads on the wrong side, and hides the wrong labels. Repair it: "
@@ -762,6 +1046,166 @@ VARIANTS: dict[str, Variant] = {
             dice.choice(("a b", "good morning")),
         ),
         points=1,
+        minutes=5,
+    ),
+    "evaluating-windows": Variant(
+        "Write `windows(n, window, stride)` for a text of `n` tokens: a list of "
+        "triples (start, first predicted, end). The first window predicts its tokens "
+        "from number FIRST on (they count from 0). Each further window predicts "
+        "`stride` more, or what is left, and is full: it starts at `end - window`.",
+        "def windows(n, window, stride):\n"
+        "    done = min(window, n)\n"
+        "    found = [(0, FIRST, done)]\n"
+        "    while done < n:\n"
+        "        end = min(done + stride, n)\n"
+        "        found.append((end - window, done, end))\n"
+        "        done = end\n"
+        "    return found",
+        {"FIRST": 0},
+        {"FIRST": (1, 2, 3, 4)},
+        lambda dice, _: (dice.randint(5, 60), dice.randint(8, 16), dice.randint(2, 8)),
+        points=3,
+        minutes=12,
+    ),
+    "evaluating-unit": Variant(
+        "Write `per_word(token_perplexity, tokens, words)`: the perplexity per group "
+        "of words of a text whose perplexity per token is known, for groups of GROUP "
+        "words.",
+        "import math\n\n"
+        "def per_word(token_perplexity, tokens, words):\n"
+        "    loss = tokens * math.log(token_perplexity)\n"
+        "    return math.exp(GROUP * loss / words)",
+        {"GROUP": 1},
+        {"GROUP": (2, 3, 4, 5)},
+        lambda dice, _: (
+            dice.uniform(2, 40),
+            dice.randint(110, 140),
+            dice.randint(80, 100),
+        ),
+        points=2,
+        minutes=5,
+    ),
+    "evaluating-norm": Variant(
+        "Write `choose(scores, endings)`: the index of the ending with the largest "
+        "score, where a score is the log-probability divided by the number of "
+        "characters to the power of POWER.",
+        "def choose(scores, endings):\n"
+        "    each = [s / len(e) ** POWER for s, e in zip(scores, endings)]\n"
+        "    return max(range(len(each)), key=each.__getitem__)",
+        {"POWER": 1},
+        {"POWER": (0.25, 0.5, 2, 3)},
+        lambda dice, _: (
+            [-dice.uniform(2, 40) for _ in range(5)],
+            ["a" * n for n in whole(dice, 2, 30, 5)],
+        ),
+        points=2,
+        minutes=6,
+    ),
+    "evaluating-rouge": Variant(
+        "Write `rouge_1(written, reference)`: the F-score of shared words. Words are "
+        "lower-case letters and digits. A word counts as often as it stands in *both* "
+        "texts. With s shared words, w words written and r in the reference it is "
+        "(1 + β²) s / (w + β² r), and β is BETA; 0.0 without a shared word. (With 1 it "
+        "is the F1.)",
+        "import re\n"
+        "from collections import Counter\n\n"
+        "def rouge_1(written, reference):\n"
+        "    a, b = (\n"
+        '        Counter(re.findall(r"[a-z0-9]+", text.lower()))\n'
+        "        for text in (written, reference)\n"
+        "    )\n"
+        "    shared = (a & b).total()\n"
+        "    if not shared:\n"
+        "        return 0.0\n"
+        "    beta = BETA\n"
+        "    return (1 + beta**2) * shared / (a.total() + beta**2 * b.total())",
+        {"BETA": 1},
+        {"BETA": (0.5, 2, 3)},
+        lambda dice, _: tuple(map(" ".join, texts_of(dice, 2, "aAbBcd", 3, 9))),
+        points=3,
+        minutes=10,
+    ),
+    "inside-previous": Variant(
+        "Write `previous(weights)` for attention weights (H, T, T): a tensor (H,) with "
+        "the mean weight that each head gives to the token BACK places before. The "
+        "first BACK tokens have none and do not count.",
+        "def previous(weights):\n"
+        "    return weights.diagonal(-BACK, dim1=-2, dim2=-1).mean(dim=-1)",
+        {"BACK": 1},
+        {"BACK": (2, 3, 4)},
+        lambda dice, _: (attention(dice, 3, 8),),
+        points=2,
+        minutes=6,
+    ),
+    "inside-silence": Variant(
+        "Write `silence(y, head, n_head)`. It gets y (B, T, C), the outputs of the "
+        "heads side by side, as `c_proj` reads them, and returns a *copy* in which the "
+        "numbers of head number `head` (from 0) are FACTOR times what they were.",
+        "def silence(y, head, n_head):\n"
+        "    D = y.size(-1) // n_head\n"
+        "    y = y.clone()\n"
+        "    y[..., head * D : (head + 1) * D] *= FACTOR\n"
+        "    return y",
+        {"FACTOR": 0},
+        {"FACTOR": (-1, 0.5, 2, 3)},
+        lambda dice, _: (floats(dice, 2, 3, 12), dice.randint(0, 2), 3),
+        points=3,
+        minutes=8,
+    ),
+    "inside-induction": Variant(
+        "The text is `length` random tokens, twice. Write `induction(weights)` for "
+        "weights (H, 2 · length, 2 · length): the mean weight (H,) that the tokens of "
+        "the second half give to the token AHEAD places after their first occurrence.",
+        "import torch\n\n"
+        "def induction(weights):\n"
+        "    length = weights.size(-1) // 2\n"
+        "    t = torch.arange(length, 2 * length)\n"
+        "    return weights[:, t, t - length + AHEAD].mean(dim=-1)",
+        {"AHEAD": 1},
+        {"AHEAD": (0, 2, 3)},
+        lambda dice, _: (attention(dice, 2, 2 * dice.randint(4, 6)),),
+        points=4,
+        minutes=15,
+    ),
+    "large-states": Variant(
+        "Write `state_bytes(parameters, bits)`: bytes of weights, gradients and the "
+        "optimizer's state together. A weight takes BYTES bytes, and so does its "
+        "gradient. The optimizer keeps MOMENTS numbers per parameter and stores each "
+        "of them in that many bits. Leave scales out.",
+        "def state_bytes(parameters, bits):\n"
+        "    return parameters * (BYTES + BYTES + MOMENTS * bits / 8)",
+        {"BYTES": 4, "MOMENTS": 2},
+        {"BYTES": (1, 2, 8), "MOMENTS": (1, 3)},
+        lambda dice, _: (dice.randint(10**3, 10**9), dice.choice((4, 8, 16, 32))),
+        points=2,
+        minutes=5,
+    ),
+    "large-kept": Variant(
+        "Write `kept(B, T, C, L, checkpointing)`: how many numbers L blocks keep after "
+        "the forward pass, terms with C only, as in the page's table. With "
+        "checkpointing, GROUP blocks in a row are computed again together: such a "
+        "group keeps only what goes into its first block. L is a multiple of GROUP.",
+        "def kept(B, T, C, L, checkpointing):\n"
+        "    units = L // GROUP if checkpointing else 16 * L\n"
+        "    return units * B * T * C",
+        {"GROUP": 1},
+        {"GROUP": (2, 3, 4)},
+        lambda dice, _: (*whole(dice, 2, 9, 3), 12, dice.random() < 0.7),
+        points=2,
+        minutes=6,
+    ),
+    "large-lora": Variant(
+        "Write `lora_parameters(n_layer, n_embd, rank)`: how many parameters LoRA "
+        "trains when it stands beside one matrix of each block, which reads C numbers "
+        "and writes OUT times as many.",
+        "def lora_parameters(n_layer, n_embd, rank):\n"
+        "    down = n_embd * rank\n"
+        "    up = rank * OUT * n_embd\n"
+        "    return n_layer * (down + up)",
+        {"OUT": 3},
+        {"OUT": (1, 2, 4)},
+        lambda dice, _: (dice.randint(2, 48), 64 * dice.randint(1, 25), 8),
+        points=2,
         minutes=5,
     ),
     "today-rotary": Variant(
