@@ -35,6 +35,8 @@ c.ClearSolutions.code_stub = {"python": ""}
 c.Execute.timeout = 90
 """
 
+CHANGED = "a wrong answer is accepted, too; this notebook has changed the check"
+
 
 @dataclass(frozen=True)
 class Exercise:
@@ -77,22 +79,33 @@ class Exercise:
         """For a right answer."""
         return VARIANTS[self.name].points
 
-    def call(self, function: str, **more: str) -> str:
+    def call(self, function: str, answer: str | None = None, **more: str) -> str:
         """The line that checks the answer.
 
         Args:
             function: check or require.
-            more: further arguments of it.
+            answer: an expression; by default the name that the exercise asks for.
+            more: further arguments of the function.
         """
-        arguments = [f'"{self.name}"', VARIANTS[self.name].function]
+        arguments = [f'"{self.name}"', answer or VARIANTS[self.name].function]
         given = {"course": self.course} if self.course else {}
         arguments += [f'{key}="{value}"' for key, value in (given | more).items()]
         return f"{function}({', '.join(arguments)})"
 
     @property
+    def test(self) -> str:
+        """The lines that check the answer, whatever a notebook has named `require`."""
+        return f"from gpt2course.course import require\n\n{self.call('require')}"
+
+    @property
     def hidden(self) -> str:
-        """The line that checks the answer on other inputs."""
-        return self.call("require", inputs=self.inputs)
+        """The lines that check the answer on other inputs, and the check itself."""
+        right = self.call("require", inputs=self.inputs)
+        wrong = self.call("require", "lambda *_: None", inputs=self.inputs)
+        return (
+            f"{right}\ntry:\n    {wrong}\nexcept AssertionError:\n    pass\nelse:\n"
+            f'    raise AssertionError("{self.name}: {CHANGED}")'
+        )
 
 
 def chapters_of(chosen: Sequence[str]) -> list[str]:
@@ -197,7 +210,7 @@ def _plain(chapter: str, exercises: Sequence[Exercise]) -> dict[str, str]:
             _code(f"{exercise.name}-answer", exercise.solution),
             _code(
                 f"{exercise.name}-check",
-                f"{exercise.call('require')}\n{exercise.hidden}",
+                f"{exercise.test}\n{exercise.hidden}",
             ),
         ]
     return {
@@ -216,7 +229,7 @@ def _nbgrader(chapter: str, exercises: Sequence[Exercise]) -> dict[str, str]:
             "### END SOLUTION"
         )
         test = (
-            f"{exercise.call('require')}\n### BEGIN HIDDEN TESTS\n{exercise.hidden}\n"
+            f"{exercise.test}\n### BEGIN HIDDEN TESTS\n{exercise.hidden}\n"
             "### END HIDDEN TESTS"
         )
         cells += [
@@ -255,7 +268,7 @@ def _otter(chapter: str, exercises: Sequence[Exercise]) -> dict[str, str]:
             _code(f"{name}-answer", answer),
             _raw(f"{name}-solved", "# END SOLUTION"),
             _raw(f"{name}-tests", "# BEGIN TESTS"),
-            _code(f"{name}-test", exercise.call("require")),
+            _code(f"{name}-test", exercise.test),
             _code(f"{name}-hidden", f"# HIDDEN\n{exercise.hidden}"),
             _raw(f"{name}-tested", "# END TESTS"),
             _raw(f"{name}-end", "# END QUESTION"),

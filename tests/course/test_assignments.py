@@ -12,6 +12,7 @@ import yaml
 from chapter import CHAPTERS as PAGES
 from references import BOOK
 
+from gpt2course.course import variants
 from gpt2course.course.assignments import (
     CHAPTERS,
     assignment_files,
@@ -125,6 +126,15 @@ def test_instructors_solutions_are_right(seed):
             run(text)
             with pytest.raises(AssertionError):
                 run(text.replace("return ", "return 1, "))
+
+
+def test_a_notebook_that_changes_the_check_gets_no_points(monkeypatch):
+    source = assignment_files(["cache"], SEED, "nbgrader")["source/cache/cache.ipynb"]
+    with pytest.raises(AssertionError, match="it should be"):
+        run(source.replace("### END SOLUTION", "require = print").replace("2 *", "3 *"))
+    monkeypatch.setattr(variants, "same", lambda a, b: True)
+    with pytest.raises(AssertionError, match="this notebook has changed the check"):
+        run(source)
 
 
 def test_students_notebooks_run_and_say_what_is_missing(plain, capsys):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import math
 import re
+import sys
+import warnings
+from collections import Counter
 
 import pytest
+import torch
 from chapter import all_exercises
 
 from gpt2course.course.exercises import check, require
 from gpt2course.course.variants import (
     VARIANTS,
+    compare,
     course_code,
     defined,
     same,
@@ -19,8 +26,15 @@ from gpt2course.course.variants import (
 COURSES = [course_code(seed) for seed in ("spring", "autumn", "fünf")]
 
 
+def written(code: str, name: str):
+    """A function as somebody writes it in a cell."""
+    space: dict = {"torch": torch, "math": math, "Counter": Counter}
+    exec(compile(code, "<cell>", "exec"), space)
+    return space[name]
+
+
 def solution(name: str, values):
-    return defined(VARIANTS[name].answer(values), VARIANTS[name].function)
+    return written(VARIANTS[name].answer(values), VARIANTS[name].function)
 
 
 def test_variants_belong_to_exercises() -> None:
@@ -75,7 +89,7 @@ def test_what_students_find_is_not_right(name) -> None:
     variant = VARIANTS[name]
     values = variant.values(name, COURSES[0])
     with pytest.raises(AssertionError):
-        require(name, defined(variant.start(values), variant.function), COURSES[0])
+        require(name, written(variant.start(values), variant.function), COURSES[0])
 
 
 def test_courses_differ_and_stay() -> None:
@@ -113,6 +127,68 @@ def test_hidden_inputs_see_an_answer_that_knows_only_the_shown_ones() -> None:
             course,
             secret_values("spring", "cache"),
         )
+
+
+def of_the_course(*arguments):
+    variant = VARIANTS["cache-size"]
+    values = variant.values("cache-size", COURSES[0])
+    return defined(variant.answer(values), variant.function)(*arguments)
+
+
+def imported_inside(*arguments):
+    from gpt2course.course import variants
+
+    return variants.defined("...", "cache_bytes")(*arguments)
+
+
+def imported_by_its_name(*arguments):
+    module = importlib.import_module("gpt2course.course.variants")
+    return module.defined("...", "cache_bytes")(*arguments)
+
+
+def of_the_caller(*arguments):
+    return sys._getframe(2).f_locals["right"](*arguments)
+
+
+def helped(*arguments):
+    return of_the_caller(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("answer", "uses"),
+    [
+        (of_the_course, "gpt2course.course.variants"),
+        (imported_inside, "gpt2course.course.variants"),
+        (imported_by_its_name, "gpt2course.course.variants"),
+        (defined("def f(*arguments): ...", "f"), "gpt2course.course.variants"),
+        (lambda *_: compare.__code__, "gpt2course.course.variants"),
+        (lambda *_: check.__globals__, "gpt2course.course.exercises"),
+        (of_the_caller, "_getframe"),
+        (helped, "_getframe"),
+    ],
+)
+def test_an_answer_that_reads_the_solution_is_told(answer, uses) -> None:
+    with pytest.raises(AssertionError, match=f"your code uses {uses}, with which"):
+        require("cache-size", answer, COURSES[0])
+
+
+def test_a_warning_costs_no_points(capsys) -> None:
+    """nbgrader gives none for a cell that wrote to stderr."""
+    right = solution("cache-size", VARIANTS["cache-size"].published)
+
+    def warns(*arguments):
+        warnings.warn("slow", stacklevel=1)
+        print("so far", file=sys.stderr)
+        return right(*arguments)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
+        require("cache-size", warns, inputs="secret")
+    out, err = capsys.readouterr()
+    assert "slow" in out
+    assert "so far" in out
+    assert not err
 
 
 def test_an_unknown_variant_suggests_the_nearest() -> None:

@@ -20,13 +20,15 @@ COMMANDS = {
     "finetune-jokes": [],
     "finetune-sentiment": [],
     "export-live": ["--output", "{out}/x", "--checkpoint", "{c}/checkpoint"],
+    "assignments": ["--output", "{out}/a", "--chapters", "cache"],
 }
+WRONG = {"classify": ["--model", "gpt2"], "assignments": ["--chapters", "gpt3"]}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("right", [True, False])
 def test_no_command_shows_it(material, tmp_path, monkeypatch, capfd, name, right):
-    """Neither when all goes well nor when the hub is asked and cannot answer."""
+    """Neither when all goes well nor when it fails, the hub that is asked included."""
     for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.setenv(variable, SECRET)
     text = '{"text": "a film is good"}'
@@ -35,7 +37,7 @@ def test_no_command_shows_it(material, tmp_path, monkeypatch, capfd, name, right
     if name in ("pretrain", "finetune-jokes", "finetune-sentiment"):
         options = command(name, material, tmp_path / "run")[1:]
     if not right:
-        options += ["--model" if name == "classify" else "--checkpoint", "gpt2"]
+        options += WRONG.get(name, ["--checkpoint", "gpt2"])
     code = main([name, *options])
     out, err = capfd.readouterr()
     assert code == (0 if right else 2), err

@@ -44,6 +44,11 @@ ATOMS = (
 )
 LIMIT = 60.0  # seconds for a call of the learner's code
 PACKAGE = __name__.partition(".")[0]
+# a course's own exercises are not to be answered with what lies here
+SOLUTIONS = (f"{PACKAGE}.course.variants", f"{PACKAGE}.course.exercises")
+LOOKS = frozenset(
+    ("_getframe", "currentframe", "f_back", "f_locals", "get_objects", "get_referrers")
+)
 
 
 class NotYet(Exception):
@@ -130,7 +135,9 @@ def require(
         course: the code of a course that has a variant of the exercise.
         inputs: a secret from which other inputs are drawn than those that learners see.
     """
-    right, message = _judge(name, answer, course, inputs)
+    # nbgrader gives no points for a cell that wrote to stderr, as a warning does
+    with contextlib.redirect_stderr(sys.stdout):
+        right, message = _judge(name, answer, course, inputs)
     if not right:
         raise AssertionError(f"{name}: {message}")
 
@@ -152,6 +159,11 @@ def _judge(
     function = _variant(name, course, inputs) if course or inputs else _find(name)
     if answer is None:
         return False, NOTHING_YET
+    if (course or inputs) and (looked := _looks_into_the_check(answer)):
+        return False, (
+            f"your code uses {looked}, with which it could read the solution or this "
+            "check; write it without"
+        )
     tensors = name in _read_lists_as_tensors
     try:
         # a check must not change the random numbers of later cells
@@ -297,6 +309,56 @@ def _not_written(answer: object, without: tuple[Callable, ...]) -> str | None:
             elif part is answer and part.__module__.startswith(f"{PACKAGE}."):
                 return part.__name__
     return None
+
+
+def _looks_into_the_check(answer: object) -> str | None:
+    """What an answer uses to read the solution of a variant, or the running check.
+
+    It sees what such code usually does. Who wants to can hide it: both run in the same
+    process.
+
+    Args:
+        answer: a function; nothing else is looked at.
+    """
+    from gpt2course.course.variants import VARIANTS
+
+    parts, seen = [answer], set()
+    while parts:
+        part = parts.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, types.FunctionType) and _is_theirs(part.__code__):
+            if part.__code__.co_filename == "<variant>":
+                return SOLUTIONS[0]
+            used = set(_names_in(part.__code__))
+            if looked := sorted(used & LOOKS):
+                return looked[0]
+            parts += [*_used_by(part), *used]
+            continue
+        if isinstance(part, str):
+            where = part
+        elif isinstance(part, types.ModuleType):
+            where = part.__name__
+        elif isinstance(part, type | types.FunctionType):
+            where = part.__module__
+        else:
+            where = type(part).__module__
+        if part is VARIANTS:
+            where = SOLUTIONS[0]
+        if where in SOLUTIONS:
+            return where
+    return None
+
+
+def _names_in(code: types.CodeType) -> Iterator[str]:
+    """The names and the texts in some code, and in the functions inside of it."""
+    yield from code.co_names
+    for part in code.co_consts:
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, types.CodeType):
+            yield from _names_in(part)
 
 
 def _used_by(function: types.FunctionType) -> Iterator[object]:
