@@ -1,10 +1,11 @@
 """What the pages of the course need.
 
-opening.py is every notebook's first cell; notebook.py holds glue, show and table;
-plots.py and widgets.py draw; interpret.py looks inside a model and
-intervene.py changes what it computes; exercises/ holds the checks, measurements/ the
-committed figures, of which recorded.py shows those of the real GPT-2. variants.py has
-exercises with values of a course's own, of which assignments.py makes notebooks.
+opening.py is every notebook's first cell, passed.py notes exercises that were passed;
+notebook.py holds glue, show and table; plots.py and widgets.py draw; interpret.py looks
+inside a model and intervene.py changes what it computes; exercises/ holds the checks,
+measurements/ the committed figures, of which recorded.py shows those of the real GPT-2.
+variants.py has exercises with values of a course's own, of which assignments.py makes
+notebooks.
 """
 
 import lazy_loader
@@ -31,6 +32,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "notebook": ["code_of", "glue", "INK", "show", "table", "Text", "visible"],
         "opening": ["start", "to_drive"],
+        "passed": ["progress"],
         "plots": [
             *("BLUE", "COLOURS", "GREEN", "ORANGE", "PURPLE"),
             *("attention_map", "axes", "bars", "confusion", "grid"),

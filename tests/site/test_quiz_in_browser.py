@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -35,20 +36,24 @@ INDEX = """# Index
 {.course-path}
 - [Page](page.md)
 - [Other](other.md)
+- [Other, again](other-again.md)
 
 ```{toctree}
 page
 other
+other-again
 ```
 """
 KEY = "gpt2course-quiz"
+MARKS = "span.course-progress"
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A site of a home page and a page with a self-test."""
     folder = tmp_path_factory.mktemp("quiz")
-    for name, text in (("index", INDEX), ("page", PAGE), ("other", "# Other\n")):
+    texts = {"index": INDEX, "page": PAGE, "other": "# Other", "other-again": "# Again"}
+    for name, text in texts.items():
         (folder / f"{name}.md").write_text(text)
     warnings = io.StringIO()
     settings = {
@@ -112,11 +117,46 @@ def test_answers_are_kept_shown_at_home_and_forgotten(browser, built):
     assert page.get_by_label("yes").first.is_checked()
     assert page.get_by_label("never").is_checked()
     page.goto((built / "index.html").as_uri())
-    marks = page.locator("span.course-progress").all_text_contents()
-    assert marks == [" self-test: 1 of 2 right"]
+    assert page.locator(MARKS).all_text_contents() == [" self-test: 1 of 2 right"]
     page.get_by_role("button", name="Forget my answers").click()
-    assert page.locator(".course-progress").count() == 0
+    assert page.locator(MARKS).count() == 0
     assert page.evaluate(f"localStorage.getItem('{KEY}')") is None
+    assert all(url.startswith("file:") for url in requests)
+
+
+@pytest.mark.site
+def test_passed_exercises_are_read_from_a_file_and_kept(browser, built, tmp_path):
+    page = browser.new_context().new_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((built / "index.html").as_uri())
+    file = tmp_path / "gpt2course-progress.jsonl"
+    names = [
+        "page-one",
+        "page-two",
+        "page-one",
+        "other-again-one",
+        "nowhere-one",
+        "<b>",
+    ]
+    lines = [json.dumps({"exercise": name}) for name in names]
+    file.write_text("\r\n".join(["", *lines, "{", "7", "null", '{"exercise": [1]}']))
+    page.get_by_text("Exercises that you passed").click()
+    page.locator("input[type=file]").set_input_files(file)
+    assert page.locator("[role=status]").text_content() == "Exercises in this file: 4."
+    shown = [" exercises passed: 2", " exercises passed: 1"]
+    for _ in range(2):
+        assert page.locator(MARKS).all_text_contents() == shown
+        assert page.locator(f"a[href='other.html'] + {MARKS}").count() == 0
+        page.reload()
+    file.write_bytes(b"\xff\x00")
+    page.get_by_text("Exercises that you passed").click()
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_text("This file notes no exercise.").wait_for()
+    assert page.locator(MARKS).all_text_contents() == shown
+    page.get_by_role("button", name="Forget my answers").click()
+    assert page.locator(MARKS).count() == 0
+    assert page.evaluate("localStorage.length") == 0
     assert all(url.startswith("file:") for url in requests)
 
 
@@ -127,7 +167,8 @@ def test_what_somebody_else_stored_does_no_harm(browser, built):
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto((built / "page.html").as_uri())
     for content in ("{", "7", '{"page": 3}', '{"page": {"answers": [1]}}'):
-        page.evaluate("([k, v]) => localStorage.setItem(k, v)", [KEY, content])
+        for key in (KEY, "gpt2course-passed"):
+            page.evaluate("([k, v]) => localStorage.setItem(k, v)", [key, content])
         for name in ("page", "index"):
             page.goto((built / f"{name}.html").as_uri())
     assert problems == []

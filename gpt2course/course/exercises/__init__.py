@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gpt2course.course.passed import note
 from gpt2course.course.time_limit import TooLong, time_limit
 from gpt2course.settings import unknown
 
@@ -106,7 +107,8 @@ def checker(
 def check(name: str, answer: object, course: str | None = None) -> Verdict:
     """Print whether an answer is right, and why.
 
-    A wrong answer never raises, whatever its code does.
+    A wrong answer never raises, whatever its code does. A right one is noted where
+    `progress` was called (passed.py).
 
     Args:
         name: of the exercise, as the page gives it.
@@ -121,6 +123,8 @@ def check(name: str, answer: object, course: str | None = None) -> Verdict:
     """
     right, message = _judge(name, answer, course)
     print(f"Correct. {message}" if right else f"Not yet: {message}")
+    if right:
+        note(name)
     return Verdict(right)
 
 
@@ -142,15 +146,31 @@ def require(
         raise AssertionError(f"{name}: {message}")
 
 
-def names() -> list[str]:
-    """Every exercise that has a check, in alphabetical order."""
-    for chapter in _chapters():
-        importlib.import_module(f"{__name__}.{chapter}")
-    return sorted(_checkers)
+def names(chapter: str | None = None) -> list[str]:
+    """Every exercise that has a check, in alphabetical order.
+
+    Args:
+        chapter: only its exercises; by default those of all.
+    """
+    for one in [chapter] if chapter else _chapters():
+        _import(one)
+    return sorted(
+        name for name in _checkers if chapter is None or chapter_of(name) == chapter
+    )
+
+
+def chapter_of(name: str) -> str | None:
+    """The chapter of an exercise: "tokens" of "tokens-pairs"; None for no chapter."""
+    found = [chapter for chapter in _chapters() if name.startswith(f"{chapter}-")]
+    return max(found, key=len, default=None)
 
 
 def _chapters() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(__path__)]
+    return [module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)]
+
+
+def _import(chapter: str) -> None:
+    importlib.import_module(f"{__name__}.{chapter.replace('-', '_')}")
 
 
 def _judge(
@@ -395,10 +415,8 @@ def _variant(name: str, course: str | None, inputs: str | None) -> Checker:
 
 
 def _find(name: str) -> Checker:
-    for chapter in _chapters():
-        # the chapter a-b has the module a_b and exercises such as a-b-c
-        if name not in _checkers and name.startswith(chapter.replace("_", "-") + "-"):
-            importlib.import_module(f"{__name__}.{chapter}")
+    if name not in _checkers and (chapter := chapter_of(name)):
+        _import(chapter)
     if name not in _checkers:
         raise unknown("exercise", name, names())
     return _checkers[name]
