@@ -5,7 +5,7 @@ READY := .venv/.ready
 SITE := _build/html
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help book book-student book-instructor page test notebooks record links serve lint format clean
+.PHONY: help book book-student book-instructor slides page test notebooks record links serve lint format clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -29,6 +29,9 @@ book-student: book  ## the site and its notebooks without the solutions, in _bui
 
 book-instructor: book  ## notebooks with solutions, points and common mistakes, in _build/instructor
 	$(BIN)/python -m tools.editions instructor
+
+slides: book  ## slides of the chapters with a speaker's notes, in _build/slides
+	$(BIN)/python -m tools.editions slides
 
 page: $(READY)  ## build one chapter: make page P=tokens
 	@test -n "$(P)" || { echo "name a chapter: make page P=tokens"; exit 2; }

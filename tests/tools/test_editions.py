@@ -258,7 +258,7 @@ def test_a_right_answer_among_the_wrong_ones_is_refused(tmp_path, monkeypatch):
 # ---- what cannot be made -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("edition", ["student", "instructor"])
+@pytest.mark.parametrize("edition", ["student", "instructor", "slides"])
 def test_what_cannot_be_made_is_one_line(edition, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(stale, "RAN_ON", tmp_path / "ran-on.json")
     for arguments, message in [
@@ -274,6 +274,13 @@ def test_what_cannot_be_made_is_one_line(edition, tmp_path, monkeypatch, capsys)
         assert message in out
         assert out.count("\n") == 1
         assert err == ""
+
+
+def test_a_page_that_is_no_chapter_has_no_slides(tmp_path, monkeypatch):
+    monkeypatch.setattr(editions, "where", lambda only: tmp_path)
+    with pytest.raises(ValueError, match="book/glossary is no chapter, so it has no"):
+        editions.slides("book/glossary")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_processes_do_not_make_the_same_edition(tmp_path: Path):

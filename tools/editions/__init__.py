@@ -5,9 +5,10 @@
 | site | solutions folded, and the students' notebooks | `make book`, _build/html |
 | student | the site and its notebooks, no solution | `make book-student` |
 | instructor | notebooks with solutions, points, mistakes | `make book-instructor` |
+| slides | slides and a speaker's notes, no solution | `make slides` |
 
 leaks.py looks for solutions in what students get, mistakes.py has what the instructor's
-notebooks say about wrong answers.
+notebooks say about wrong answers. tools/slides makes the slides.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ from filelock import FileLock, Timeout
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from tools.build import build_pages, pages, write_root_page
-from tools.chapters import chapter_files
+from tools.chapters import chapter_files, page_numbers
 from tools.editions.leaks import Secrets
 from tools.editions.mistakes import common_mistakes
 from tools.execute import waiting
 from tools.notebooks import write_notebooks
 from tools.publication import ROOT
+from tools.slides import write_slides
 from tools.stale import BUILD, is_current
 
-__all__ = ["instructor", "student"]
+__all__ = ["instructor", "slides", "student"]
 
 
 def student(only: str | None = None) -> Path:
@@ -85,6 +87,28 @@ def instructor(only: str | None = None) -> Path:
         write_notebooks(paths, new, solutions=True, mistakes=known)
         put(new, place / "instructor")
     return place / "instructor"
+
+
+def slides(only: str | None = None) -> Path:
+    """Slides of the chapters, without solutions; returns their folder.
+
+    Args:
+        only: one page, such as "book/tokens".
+
+    Raises:
+        ValueError: no such page, or one that is no chapter; the book has not been built
+            as it is now; another process is at it; a solution was found.
+    """
+    place, chapters = where(only), page_numbers(ROOT / "book")
+    paths = [path for path in chosen(only) if path.stem in chapters]
+    if not paths:
+        raise ValueError(f"the page {only} is no chapter, so it has no slides")
+    with alone(place / "slides"):
+        new = place / ".slides"
+        shutil.rmtree(new, ignore_errors=True)
+        write_slides(paths, new)
+        put_if_clean(new, place / "slides", Secrets.of_book())
+    return place / "slides"
 
 
 def where(only: str | None) -> Path:

@@ -1,4 +1,4 @@
-"""`python -m tools.editions student` or `instructor`: see `make help`."""
+"""`python -m tools.editions student`, `instructor` or `slides`: see `make help`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.stale import say
 def main(arguments: list[str] | None = None) -> int:
     """Make an edition and say what it took."""
     parser = argparse.ArgumentParser(description="An edition of the book, once built.")
-    parser.add_argument("edition", choices=("student", "instructor"))
+    parser.add_argument("edition", choices=("student", "instructor", "slides"))
     parser.add_argument("--only", metavar="NAME", help="one page")
     given = parser.parse_args(arguments)
     start = time.monotonic()
