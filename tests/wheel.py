@@ -35,12 +35,10 @@ RUNNERS = ("ipykernel", "nbval", "pip")
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package as pip would publish it; alone in its folder.
-
-    Built from a copy: setuptools writes beside the sources, and two processes may test.
-    """
-    folder, source = tmp_path_factory.mktemp("index"), tmp_path_factory.mktemp("source")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the package is built from, as a copy."""
+    source = tmp_path_factory.mktemp("source") / "course-0123abc"
+    source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     shutil.copytree(
@@ -48,6 +46,23 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source / "gpt2course",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
+    return source
+
+
+@pytest.fixture(scope="session")
+def archive(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A commit as GitHub packs it: 0123abc.zip, with one folder in it."""
+    base = tmp_path_factory.mktemp("archive") / "0123abc"
+    return Path(shutil.make_archive(str(base), "zip", source.parent, source.name))
+
+
+@pytest.fixture(scope="session")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as pip would publish it; alone in its folder.
+
+    Built from a copy: setuptools writes beside the sources, and two processes may test.
+    """
+    folder = tmp_path_factory.mktemp("index")
     build = run_python(
         *("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
         *("--disable-pip-version-check", "--wheel-dir", str(folder), str(source)),
@@ -59,8 +74,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Python with what the package requires, and without the package."""
-    return environment(tmp_path_factory.mktemp("bare") / "venv")
+    """Python with what the package requires and is built with, and without it."""
+    return environment(tmp_path_factory.mktemp("bare") / "venv", "hatchling")
 
 
 @pytest.fixture(scope="session")
@@ -75,11 +90,11 @@ def learner_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return python
 
 
-def environment(folder: Path) -> Path:
-    """A new environment with the package's requirements; returns its Python."""
+def environment(folder: Path, *more: str) -> Path:
+    """A new environment with the package's requirements, and more; its Python."""
     venv.create(folder, with_pip=False)
     (site,) = folder.glob("[Ll]ib/**/site-packages")
-    for found in closure([*gpt2course_requires(), *RUNNERS]):
+    for found in closure([*gpt2course_requires(), *RUNNERS, *more]):
         for part in {file.parts[0] for file in found.files or ()}:
             here, there = found.locate_file(part), site / part
             if part not in ("..", "__pycache__") and not there.exists():

@@ -31,7 +31,7 @@ c = get_config()
 c.CourseDirectory.course_id = "gpt2course"
 # what students find stands above the solution, so nothing comes in its place
 c.ClearSolutions.code_stub = {"python": ""}
-# seconds for a cell, then it is interrupted; a check stops a function after 60
+# seconds for a cell, then it is interrupted; a check stops a function after 10
 c.Execute.timeout = 90
 """
 

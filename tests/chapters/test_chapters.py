@@ -165,32 +165,55 @@ def test_nbval_sees_what_is_wrong(
 
 
 @pytest.mark.slow
-def test_the_opening_cell_installs_the_release(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wheel: Path, bare_python: Path
+@pytest.mark.parametrize("published", ["release", "commit"])
+def test_the_opening_cell_installs_the_package(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wheel: Path,
+    archive: Path,
+    bare_python: Path,
+    published: str,
 ) -> None:
-    """From a package index, here one of this machine; twice is as good as once."""
-    monkeypatch.setenv("PUBLISHED_RELEASE", __version__)
+    """From an index or from a commit's archive, here on this machine; and only once."""
+    (tmp_path / "served/simple").mkdir(parents=True)
+    (tmp_path / "served/simple/gpt2course").symlink_to(wheel.parent)
+    there = f"/someone/course/archive/{archive.name}"
+    (tmp_path / "served/someone/course").mkdir(parents=True)
+    (tmp_path / "served/someone/course/archive").symlink_to(archive.parent)
+    if published == "release":
+        monkeypatch.setenv("PUBLISHED_RELEASE", __version__)
+    else:
+        monkeypatch.setenv("GITHUB_REPOSITORY", "someone/course")
+        monkeypatch.setenv("GITHUB_SHA", archive.stem)
     cells = converter.convert(SAMPLE).cells
     opening = next(cell.source for cell in cells if cell.cell_type == "code")
     where = "import gpt2course\nprint('from', gpt2course.__file__)"
-    (tmp_path / "opening.ipy").write_text("\n\n".join([opening, opening, where]))
-    (tmp_path / "index/simple").mkdir(parents=True)
-    (tmp_path / "index/simple/gpt2course").symlink_to(wheel.parent)
     asked: list[str] = []
-    with index(tmp_path / "index", asked) as address:
+    with index(tmp_path / "served", asked) as address:
+        opening = opening.replace("https://github.com", address)
+        (tmp_path / "opening.ipy").write_text("\n\n".join([opening, opening, where]))
         done = subprocess.run(
             [bare_python, "-m", "IPython", "--quiet", "opening.ipy"],
-            env=outside(PIP_NO_INDEX="", PIP_INDEX_URL=f"{address}/simple/"),
+            env=outside(
+                PIP_NO_INDEX="",
+                PIP_INDEX_URL=f"{address}/simple/",
+                PIP_NO_BUILD_ISOLATION="0",  # what builds it lies in the environment
+            ),
             cwd=tmp_path,
             capture_output=True,
             text=True,
+        )
+        subprocess.run(
+            [bare_python, "-m", "pip", "uninstall", "--quiet", "--yes", "gpt2course"],
+            check=True,
         )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(f"gpt2course {__version__}, Python ") == 2
     assert done.stdout.count("checkpoint: mini") == 2
     assert f"from {bare_python.parents[1]}" in done.stdout
     # nothing else was missing, and the second time nothing at all
-    assert asked == ["/simple/gpt2course/", f"/simple/gpt2course/{wheel.name}"]
+    from_index = ["/simple/gpt2course/", f"/simple/gpt2course/{wheel.name}"]
+    assert asked == (from_index if published == "release" else [there])
 
 
 @contextmanager

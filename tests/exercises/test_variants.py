@@ -13,6 +13,7 @@ import pytest
 import torch
 from chapter import all_exercises
 
+from gpt2course.course import exercises
 from gpt2course.course.exercises import check, require
 from gpt2course.course.variants import (
     VARIANTS,
@@ -170,6 +171,16 @@ def helped(*arguments):
 def test_an_answer_that_reads_the_solution_is_told(answer, uses) -> None:
     with pytest.raises(AssertionError, match=f"your code uses {uses}, with which"):
         require("cache-size", answer, COURSES[0])
+
+
+def test_a_function_that_never_ends_is_stopped(monkeypatch) -> None:
+    def endless(*_):
+        while True:
+            pass
+
+    monkeypatch.setattr(exercises, "VARIANT_LIMIT", 0.1)
+    with pytest.raises(AssertionError, match=r"had not ended after 0\.1 seconds"):
+        require("cache-size", endless, COURSES[0])
 
 
 def test_a_warning_costs_no_points(capsys) -> None:

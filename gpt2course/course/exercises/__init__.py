@@ -44,6 +44,7 @@ ATOMS = (
     type(Path()),
 )
 LIMIT = 60.0  # seconds for a call of the learner's code
+VARIANT_LIMIT = 10.0  # the same for a variant: all of them compute for milliseconds
 PACKAGE = __name__.partition(".")[0]
 # a course's own exercises are not to be answered with what lies here
 SOLUTIONS = (f"{PACKAGE}.course.variants", f"{PACKAGE}.course.exercises")
@@ -185,16 +186,17 @@ def _judge(
             "check; write it without"
         )
     tensors = name in _read_lists_as_tensors
+    limit = VARIANT_LIMIT if course or inputs else LIMIT
     try:
         # a check must not change the random numbers of later cells
-        with torch.random.fork_rng(devices=[]), time_limit(LIMIT, _is_theirs) as start:
+        with torch.random.fork_rng(devices=[]), time_limit(limit, _is_theirs) as start:
             torch.manual_seed(0)
             shown = function(_as_checked(answer, tensors, start))
     except NotYet as problem:
         return False, str(problem)
     except TooLong as late:
         return False, (
-            f"your code had not ended after {LIMIT:g} seconds and was stopped"
+            f"your code had not ended after {limit:g} seconds and was stopped"
             f"{_their_line(late, function) or ''}. Does a loop never end? See what it "
             "waits for, and whether every round comes closer to that"
         )
