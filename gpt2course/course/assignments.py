@@ -27,12 +27,53 @@ CHAPTERS = (
 )
 
 NBGRADER_CONFIG = """\
+from nbgrader.converters import Autograde
+from nbgrader.preprocessors import LimitOutput, OverwriteCells
+
+
+class AppendTests(OverwriteCells):
+    \"\"\"Tests that a submission has lost are put at its end.\"\"\"
+
+    def add_missing_grade_cells(self, nb, resources):
+        names = set()
+        for cell in nb.cells:
+            name = cell.metadata.get("nbgrader", {}).get("grade_id")
+            names.add(name)
+            if name is None:  # a copied or renamed cell, which is one of the student's
+                cell.metadata.pop("nbgrader", None)
+        source = self.gradebook.find_notebook(self.notebook_id, self.assignment_id)
+        cells = {cell.name: cell for cell in source.source_cells}
+        for test in source.grade_cells:
+            if test.name not in names:
+                self.log.warning("%s was missing and comes at the end", test.name)
+                cell = self.missing_cell_transform(cells[test.name], test.max_score)
+                nb.cells.append(cell)
+        return nb, resources
+
+
+class LimitCharacters(LimitOutput):
+    \"\"\"Output may be one long line, which nbgrader itself would keep whole.\"\"\"
+
+    def preprocess_cell(self, cell, resources, cell_index):
+        for output in cell.get("outputs", []):
+            for part, key in ((output, "text"), (output.get("data", {}), "text/plain")):
+                if len(part.get(key, "")) > 20_000:
+                    part[key] = part[key][:20_000] + "\\n... Output truncated ..."
+        return super().preprocess_cell(cell, resources, cell_index)
+
+
 c = get_config()
 c.CourseDirectory.course_id = "gpt2course"
 # what students find stands above the solution, so nothing comes in its place
 c.ClearSolutions.code_stub = {"python": ""}
 # seconds for a cell, then it is interrupted; a check stops a function after 10
 c.Execute.timeout = 90
+c.Execute.iopub_timeout = 60  # seconds until much output has arrived
+c.OverwriteCells.add_missing_cells = True
+ours = {OverwriteCells: AppendTests, LimitOutput: LimitCharacters}
+for steps in ("sanitize_preprocessors", "autograde_preprocessors"):
+    default = getattr(Autograde, steps).default()
+    c.Autograde[steps] = [ours.get(step, step) for step in default]
 """
 
 CHANGED = "a wrong answer is accepted, too; this notebook has changed the check"
@@ -253,7 +294,10 @@ def _otter(chapter: str, exercises: Sequence[Exercise]) -> dict[str, str]:
 
     Source: otter-grader.readthedocs.io/en/latest/otter_assign/notebook_format.html.
     """
-    settings = f"# ASSIGNMENT CONFIG\nname: {chapter}\nexport_cell: false"
+    settings = (
+        f"# ASSIGNMENT CONFIG\nname: {chapter}\nexport_cell: false\n"
+        f'requirements: ["gpt2course=={__version__}"]  # what Gradescope installs'
+    )
     cells = [_raw("config", settings), *_opening(chapter, "check", "require")]
     for exercise in exercises:
         name, key = exercise.name, exercise.name.replace("-", "_")

@@ -12,6 +12,7 @@ import yaml
 from chapter import CHAPTERS as PAGES
 from references import BOOK
 
+from gpt2course import __version__
 from gpt2course.course import variants
 from gpt2course.course.assignments import (
     CHAPTERS,
@@ -213,6 +214,7 @@ def test_an_otter_source_has_its_blocks_and_is_right():
     raw = [c.source.splitlines() for c in notebook.cells if c.cell_type == "raw"]
     config, *questions = [yaml.safe_load("\n".join(r[1:])) for r in raw if len(r) > 1]
     assert config["name"] == "counting"
+    assert config["requirements"] == [f"gpt2course=={__version__}"]
     assert {q["name"].replace("_", "-"): q["points"] for q in questions} == {
         name: VARIANTS[name].points for name in exercises_of("counting")
     }
