@@ -19,6 +19,7 @@ from test_site import (  # noqa: F401 (fixtures)
     TOO_WIDE,
     address,
     site,
+    use_scheme,
     visit,
 )
 
@@ -440,10 +441,7 @@ def test_alive_it_passes_axe_fits_a_phone_and_is_dark(visit, name):  # noqa: F81
         page.wait_for_timeout(500)
         problems += [f"{width}: {wide}" for wide in page.evaluate(TOO_WIDE)]
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            page.wait_for_function(
-                "theme => document.documentElement.dataset.theme === theme", arg=scheme
-            )
+            use_scheme(page, scheme)
             page.wait_for_timeout(200)
             for violation in Axe().run(page, options=AXE).response["violations"]:
                 nodes = [node["html"][:160] for node in violation["nodes"][:3]]
