@@ -91,7 +91,7 @@ def config_first(arguments: Sequence[str]) -> list[str]:
     """The same arguments with --config in front, so that all others override it.
 
     Raises:
-        ValueError: two config files, or one that cannot be read.
+        ValueError: two config files, or one that cannot be read; -- as a value.
     """
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options, paths, position = [], [], 0
@@ -103,6 +103,12 @@ def config_first(arguments: Sequence[str]) -> list[str]:
             position += 1
         elif argument.startswith("--config="):
             paths.append(argument.removeprefix("--config="))
+        elif argument.startswith("--") and argument.endswith("=--"):
+            # argparse drops the value, up to Python 3.12
+            raise ValueError(
+                f"{argument!r}: -- stands for the end of the options and cannot be the "
+                "value of one; leave the option out, or pass another value"
+            )
         else:
             options.append(argument)
     if len(paths) > 1:

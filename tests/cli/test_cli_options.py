@@ -316,6 +316,12 @@ def test_bad_options(capsys, tmp_path, arguments, says):
     assert not output.exists()
 
 
+@pytest.mark.parametrize("option", ["--seed=--", "--print-config=--", "--config=--"])
+def test_two_dashes_are_no_value(capsys, option):
+    said = "the config file --: No such" if option == "--config=--" else "-- stands for"
+    assert said in refused(capsys, "pretrain", "--output", "x", option)
+
+
 def test_missing_options_are_named(capsys):
     assert "missing: --output; see gpt2" in refused(capsys, "finetune-jokes")
 
