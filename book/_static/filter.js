@@ -19,17 +19,17 @@ const has = (element, wanted) => {
 };
 const titleOf = (box) => box.querySelector("summary");
 
-const messages = (boxes, wanted) =>
+const byMessage = (boxes, wanted) =>
   boxes.filter((box) => has(box, wanted) || isInside(wanted, titleOf(box).textContent));
 
 // A name is mentioned in many boxes: those whose title has it come before.
-const names = (boxes, wanted) => {
+const byName = (boxes, wanted) => {
   const titled = boxes.filter((box) => has(titleOf(box), wanted));
   return titled.length ? titled : boxes.filter((box) => has(box, wanted));
 };
 
 const setUp = (paragraph) => {
-  const [what, find] = paragraph.matches(".course-filter-names") ? ["name", names] : ["message", messages];
+  const [what, find] = paragraph.matches(".course-filter-names") ? ["name", byName] : ["message", byMessage];
   const boxes = [...document.querySelectorAll("details.sd-dropdown")];
   const sections = [...document.querySelectorAll("main section section")].filter((s) => s.querySelector("details"));
   const label = document.createElement("label");

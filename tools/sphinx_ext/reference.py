@@ -5,6 +5,8 @@ Sphinx's autodoc shows what is in a box. Types of ours in signatures become link
 
 from __future__ import annotations
 
+import re
+
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.addnodes import pending_xref
@@ -14,6 +16,9 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
 from tools.reference import page_part
+
+# in a signature that is longer than python_maximum_signature_line_length
+PARAMETERS = re.compile(r"(?<=\(</span>)\s*<dl>\s*((?:<dd>.*?</dd>\s*)+)</dl>\s*", re.S)
 
 
 class Room(SphinxDirective):
@@ -50,8 +55,25 @@ def link_to_face(
     return None
 
 
+def plain_signatures(
+    _app: Sphinx, _pagename: str, _template: str, context: dict, _doctree
+) -> None:
+    """The parameters of a long signature as lines of text.
+
+    Sphinx writes a list of definitions without terms, at which screen readers stumble.
+    """
+
+    def lines(match: re.Match) -> str:
+        parameters = match[1].replace("<dd>", "<span>").replace("</dd>", "</span>")
+        return f'<span class="course-parameters">{parameters}</span>'
+
+    body = context.get("body") or ""
+    context["body"] = PARAMETERS.sub(lines, body)
+
+
 def setup(app: Sphinx) -> dict:
     """Called by Sphinx."""
     app.add_directive("room", Room)
     app.connect("missing-reference", link_to_face)
+    app.connect("html-page-context", plain_signatures)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
