@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
-# two names for one function, the tanh form of GELU
+#: the activations that can be loaded: two names for one, the tanh form of GELU
 ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")
+#: the largest size of a tensor's side that a config may have
 LARGEST_SIZE = 2**31 - 1
-LARGEST = 1000  # epsilon or standard deviation
+#: the largest epsilon or standard deviation that a config may have
+LARGEST = 1000
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class GPT2Config:
         resid_pdrop: dropout probability on what blocks add while training, 0 to 1.
         layer_norm_epsilon: added to the variance inside every layer norm.
         initializer_range: standard deviation of the initial weights.
-        eos_token_id: id of <|endoftext|>. Unless it is given, the last of the
+        eos_token_id: id of `<|endoftext|>`. Unless it is given, the last of the
             vocabulary, as in GPT-2 and in the mini; checkpoints with tokens added after
             it say so in their config.json.
 
@@ -177,6 +179,7 @@ def token_ids(name: str, value: object) -> list[int]:
     return [token for token in ids if token >= 0]
 
 
+#: the published sizes by their name on the hub, and the course's own
 SIZES: dict[str, GPT2Config] = {
     "mini": GPT2Config(
         vocab_size=4096, n_positions=512, n_embd=192, n_layer=6, n_head=6

@@ -117,6 +117,7 @@ def refuse_reserved_name(
             )
 
 
+#: bytes at the start of a text, and the encoding that they mean
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),

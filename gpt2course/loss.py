@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gpt2course.model import GPT2
 
-# a label that does not count, by the convention of torch and Hugging Face
+#: the label of a token that does not count, by the convention of torch and Hugging Face
 IGNORE_INDEX = -100
 
 
@@ -154,7 +154,7 @@ def token_losses(
 ) -> Tensor:
     """The loss of every token of one text.
 
-    The text starts after <|endoftext|>, and the model has to predict its end too.
+    The text starts after `<|endoftext|>`, and the model has to predict its end too.
 
     Args:
         model: in eval mode.
@@ -193,9 +193,9 @@ def text_loss(
 ) -> TextLoss:
     """The loss of several texts, each on its own.
 
-    A text starts after <|endoftext|>, and the model has to predict its end too. A text
-    longer than the window is read in steps of `stride`, so that every token but the
-    first ones sees at least `window - stride` tokens before it.
+    A text starts after `<|endoftext|>`, and the model has to predict its end too. A
+    text longer than the window is read in steps of `stride`, so that every token but
+    the first ones sees at least `window - stride` tokens before it.
 
     Args:
         model: in eval mode.

@@ -9,14 +9,19 @@ import difflib
 import os
 from collections.abc import Sequence
 
+#: the checkpoints of OpenAI on the hub
 HUB_CHECKPOINTS = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
+#: all checkpoints that have a name
 CHECKPOINTS = ("mini", *HUB_CHECKPOINTS)
+#: where data comes from, if not from a folder
 DATA_SOURCES = ("embedded", "hub")
+#: the environment variables that the package reads
 GPT2COURSE_VARIABLES = (
     "GPT2COURSE_CHECKPOINT",
     "GPT2COURSE_DATA",
     "GPT2COURSE_EFFORT",
 )
+#: how long a training cell works
 EFFORTS = ("quick", "page", "full")
 
 

@@ -17,7 +17,7 @@ MIN_EXERCISES = 3
 NO_EXERCISES = (
     *("index", "basics", "measurements", "glossary", "sources"),
     *("seen-whole", "live-model", "contributing", "how-made", "troubleshooting"),
-    *("instructor", "instructor-chapters"),
+    *("instructor", "instructor-chapters", "api"),
 )
 CHAPTERS = converter.chapter_files(BOOK)
 

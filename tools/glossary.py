@@ -17,7 +17,7 @@ from tools.publication import ROOT
 
 NOT_READ_IN_ORDER = (
     *("index", "glossary", "sources", "contributing", "how-made"),
-    *("troubleshooting", "instructor", "instructor-chapters"),
+    *("troubleshooting", "instructor", "instructor-chapters", "api"),
 )
 # Words of everyday English too: a program cannot tell whether the term is meant.
 EVERYDAY = {

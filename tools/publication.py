@@ -76,6 +76,17 @@ def colab(notebook: str) -> str | None:
     return f"https://colab.research.google.com/github/{there}"
 
 
+def source_address(path: str, line: int) -> str | None:
+    """Where a line of a file is shown, at the commit that is published.
+
+    None if the repository or the commit is unknown.
+    """
+    owner_and_name, sha = repository(), commit()
+    if not (owner_and_name and sha):
+        return None
+    return f"https://github.com/{owner_and_name}/blob/{sha}/{path}#L{line}"
+
+
 def base_url() -> str | None:
     """Where the site will be, with a slash at its end.
 

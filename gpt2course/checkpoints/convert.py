@@ -30,9 +30,10 @@ from gpt2course.config import GPT2Config
 from gpt2course.files import replacing, write_text
 from gpt2course.model import GPT2
 
-# Hugging Face keeps these as Conv1D, which stores (in, out); nn.Linear stores (out, in)
+#: names of weights that Hugging Face keeps as Conv1D, which stores (in, out);
+#: nn.Linear stores (out, in)
 TRANSPOSED = re.compile(r"(attn\.c_attn|attn\.c_proj|mlp\.c_fc|mlp\.c_proj)\.weight$")
-# constants that older files carry: the causal mask, and a large negative number
+#: names of constants in older files: the causal mask, and a large negative number
 CONSTANTS = re.compile(r"\.attn\.(bias|masked_bias)$")
 
 

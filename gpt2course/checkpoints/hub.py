@@ -23,12 +23,14 @@ from huggingface_hub import (
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from huggingface_hub.utils import hf_raise_for_status
 
+#: the commit of each checkpoint on the hub that is downloaded
 REVISIONS = {
     "gpt2": "607a30d783dfa663caf39e06633721c8d4cfcd7e",
     "gpt2-medium": "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
     "gpt2-large": "32b71b12589c2f8d625668d2335a01cac3249519",
     "gpt2-xl": "15ea56dee5df4983c59b2538573817e1667135e2",
 }
+#: the files that are downloaded
 MODEL_FILES = (
     "config.json",
     "generation_config.json",
@@ -36,8 +38,8 @@ MODEL_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
-CONNECT_SECONDS = 1.5  # how long the hub may take to pick up
-ANSWER_SECONDS = 30  # how long it may take to answer
+CONNECT_SECONDS = 1.5  #: how long the hub may take to pick up
+ANSWER_SECONDS = 30  #: how long it may take to answer
 
 
 class HubError(ValueError):

@@ -18,7 +18,9 @@ from gpt2course.files import sha256
 from gpt2course.model import GPT2
 from gpt2course.settings import CHECKPOINTS, HUB_CHECKPOINTS, checkpoint_name
 
+#: the folder of the mini checkpoint, which ships with the package
 MINI = Path(__file__).parent / "mini"
+#: the checksums of its files
 MINI_SHA256 = Path(__file__).parent / "mini.sha256.json"
 
 

@@ -127,7 +127,7 @@ def reconcile(folder: Path) -> Reconciled:
 
 
 def read_entries(folder: Path) -> dict:
-    """config.json of a folder.
+    """The config.json of a folder.
 
     Raises:
         CheckpointError: no such folder or file, too large, no JSON, quantised.

@@ -16,6 +16,7 @@ from types import ModuleType
 
 from gpt2course import __version__
 
+#: the commands, in the order of the help
 COMMANDS = (
     "doctor",
     "generate",

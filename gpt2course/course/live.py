@@ -106,7 +106,7 @@ def merges_of(tokenizer: PreTrainedTokenizerBase) -> list[str]:
         one "left right" each, in the order in which they were learned.
 
     Raises:
-        ValueError: its ids are not the 256 bytes, the merges in order, <|endoftext|>.
+        ValueError: its ids are not the 256 bytes, the merges in order, `<|endoftext|>`.
     """
     backend = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
     merges = [

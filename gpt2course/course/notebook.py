@@ -165,5 +165,5 @@ def code_of(part: object, text: str) -> str:
     return "\n".join(found)
 
 
-# stands for the page's text colour in a figure, and is replaced by it in `show`
+#: the colour of text in a figure, which `show` replaces by that of the page
 INK = "#0a0b0c"

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
     from torch import Tensor
 
-# distinguishable with every kind of colour vision, readable on white and on black
+#: a colour that every kind of colour vision tells from the others, and that can be
+#: read on white and on black
 BLUE, ORANGE, GREEN, PURPLE = "#3d85c6", "#d9822b", "#2a9d74", "#b85fa8"
+#: the colours of lines and bars, in their order
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 LINE_STYLES = ("-", "--", "-.", ":")
 SCALE = (1.0, 0.5, 0.25, 0.1, 0.01)  # weights in the scale of an attention map

@@ -54,7 +54,7 @@ def explore(
     start: dict[str, object] | None = None,
     **controls: Sequence[object],
 ) -> object:
-    """Show draw(**values), with a slider for each control, or buttons for words.
+    """Show `draw(**values)`, with a slider for each control, or buttons for words.
 
     With a kernel (Jupyter, Colab) these are ipywidgets and draw is called on each move.
     In the static page, every combination is drawn when the page is built, and a few

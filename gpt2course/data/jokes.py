@@ -23,11 +23,15 @@ from gpt2course.settings import data_source
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+#: what stands before every joke in a training text
 JOKE_PREFIX = "JOKE: "
+#: the file of the course's own jokes
 OWN_JOKES = Path(__file__).parent / "jokes.csv"
+#: the data set of jokes on the hub
 SHORT_JOKES = "Maximofn/short-jokes-dataset"
-# the hub's own copy as tables, one name for every data set
+#: its branch that is downloaded: the hub's own copy as tables
 SHORT_JOKES_REVISION = "refs/convert/parquet"
+#: the longest joke that is kept
 MAX_CHARACTERS = 500
 
 # why a row is dropped, besides the reasons of tables.py
@@ -112,7 +116,7 @@ def load_jokes(source: str | None = None, *, drop_crude: bool = False) -> Jokes:
 def encode_jokes(
     jokes: Sequence[str], tokenizer: PreTrainedTokenizerBase
 ) -> list[list[int]]:
-    """What a model reads: "JOKE: ", the joke, <|endoftext|>.
+    """What a model reads: "JOKE: ", the joke, `<|endoftext|>`.
 
     The space of the prefix belongs to the first word's token, so a prompt for a new
     joke is "JOKE:" without it.

@@ -18,11 +18,11 @@ from gpt2course.model import causal_mask
 def concatenate(
     documents: Sequence[Sequence[int]], eos_token_id: int
 ) -> tuple[Tensor, Tensor]:
-    """Put the texts one after the other, each closed by <|endoftext|>.
+    """Put the texts one after the other, each closed by `<|endoftext|>`.
 
     Args:
         documents: token ids, one sequence a text.
-        eos_token_id: the id of <|endoftext|>.
+        eos_token_id: the id of `<|endoftext|>`.
 
     Returns:
         tokens (N,) int64, and lengths (number of documents,) int64 in tokens, the
@@ -164,7 +164,7 @@ def pack_sequences(
 
     Args:
         documents: token ids, one sequence per document; what closes it, such as
-            <|endoftext|>, is part of it.
+            `<|endoftext|>`, is part of it.
         row_length: T, in tokens.
         pad_token_id: stands at the ends of rows. No loss and no document ever sees it.
         too_long: what happens to a document longer than a row: "error", "cut" at its

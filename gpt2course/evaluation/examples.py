@@ -26,7 +26,7 @@ TRANSLATIONS = Path(__file__).parent / "translations.json"
 PROMPT_PAIRS = 5  # of a translation set, which stand in the prompt
 
 Example = dict[str, object]
-# what an example of each task must have
+#: what an example of each task must have
 FIELDS: dict[str, dict[str, type]] = {
     "perplexity": {"text": str},
     "last-word": {"text": str},

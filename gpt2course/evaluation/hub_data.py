@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gpt2course.checkpoints import HubError, hub_folder
 
-# repository, revision, file
+#: repository, revision and file of each task's data on the hub
 HUB = {
     "perplexity": (
         "Salesforce/wikitext",

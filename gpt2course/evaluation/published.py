@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gpt2course.settings import unknown
 
-# real counts of the four checkpoints; the paper's labels are 117M, 345M, 762M, 1542M
+#: real numbers of parameters; the paper's labels are 117M, 345M, 762M, 1542M
 PARAMETERS = {
     "gpt2": 124_439_808,
     "gpt2-medium": 354_823_168,
@@ -35,6 +35,7 @@ class DataSet:
     larger_is_better: bool = False
 
 
+#: the test sets of the paper's table 3, with what was best before GPT-2
 DATA_SETS = {
     "lambada_ppl": DataSet("LAMBADA", "perplexity", 99.8),
     "lambada_acc": DataSet("LAMBADA", "accuracy (%)", 59.23, True),
@@ -48,6 +49,7 @@ DATA_SETS = {
     "1bw": DataSet("One Billion Word", "perplexity", 21.8),
 }
 
+#: GPT-2's results in the paper's table 3, smallest model first
 PAPER = {
     "lambada_ppl": (35.13, 15.60, 10.87, 8.63),
     "lambada_acc": (45.99, 55.48, 60.12, 63.24),
@@ -61,13 +63,15 @@ PAPER = {
     "1bw": (75.20, 55.72, 44.575, 42.16),
 }
 
-# section 3.3: GPT-2's accuracy on LAMBADA without the stop-word filter, in per cent
+#: section 3.3: GPT-2's accuracy on LAMBADA without the stop-word filter, in per cent
 LAMBADA_UNFILTERED = 52.66
 
-# lm-evaluation-harness on the published weights, keys as in PAPER: "wikitext2" from
-# github.com/huggingface/transformers/issues/13761, LAMBADA for gpt2 from
-# github.com/EleutherAI/lm-evaluation-harness/issues/2159 and for gpt2-xl from the
-# README of github.com/EleutherAI/gpt-neo
+#: Results of lm-evaluation-harness on the published weights, keys as in `PAPER`.
+#:
+#: "wikitext2" is from
+#: github.com/huggingface/transformers/issues/13761, LAMBADA for gpt2 from
+#: github.com/EleutherAI/lm-evaluation-harness/issues/2159 and for gpt2-xl from the
+#: README of github.com/EleutherAI/gpt-neo
 HARNESS = {
     "gpt2": {"wikitext2": 37.37, "lambada_acc": 32.56, "lambada_ppl": 40.06},
     "gpt2-medium": {},
@@ -75,7 +79,7 @@ HARNESS = {
     "gpt2-xl": {"lambada_acc": 51.21, "lambada_ppl": 10.634},
 }
 
-# table 4: ROUGE-1, ROUGE-2 and ROUGE-L (F1) on CNN and Daily Mail
+#: table 4: ROUGE-1, ROUGE-2 and ROUGE-L (F1) on CNN and Daily Mail
 SUMMARIES = {
     "Bottom-Up Sum (trained)": (41.22, 18.68, 38.34),
     "first three sentences": (40.38, 17.66, 36.62),
@@ -85,8 +89,8 @@ SUMMARIES = {
     "GPT-2 without the hint": (21.58, 4.03, 19.47),
 }
 
-# table 6: per cent of the test set's 8-grams found in the data set's own training
-# text, and in WebText
+#: table 6: per cent of the test set's 8-grams found in the data set's own training
+#: text, and in WebText
 OVERLAP = {
     "Penn Treebank": (2.67, 0.88),
     "WikiText-2": (0.66, 1.63),

@@ -36,6 +36,7 @@ _STOP_WORDS = """
     up upon us very was we were what when where which while who whom why will with
     would yet you your yours yourself yourselves
 """
+#: words that cannot be the last of a passage of LAMBADA
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 WORD = re.compile(r"\s*([\w'’-]+)")
 MOST_WORD_TOKENS = 8  # of one word, in either vocabulary

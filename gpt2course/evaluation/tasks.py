@@ -183,6 +183,7 @@ def _translation(reader: Reader, example: Example, index: int) -> Row:
 
 FRACTION, PERPLEXITY = "fraction correct", "perplexity"
 ROUGE = "ROUGE, 0 to 100"
+#: the tasks of `gpt2course evaluate`, by name
 TASKS = {
     "perplexity": Task(
         protocol="log p of each text after <|endoftext|>, its end not counted, in "

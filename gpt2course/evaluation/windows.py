@@ -68,7 +68,7 @@ def sliding_windows(
 
     Args:
         ids: T token ids; none give no window.
-        prefix: the token before the text, <|endoftext|>.
+        prefix: the token before the text, `<|endoftext|>`.
         window: tokens the model reads at once.
         stride: tokens predicted per window after the first.
 
@@ -128,7 +128,7 @@ def continuation_likelihoods(
     """log p of each continuation after its context, all pairs in one batch.
 
     What does not fit into the window is cut off at the beginning of the context. An
-    empty context stands for <|endoftext|>.
+    empty context stands for `<|endoftext|>`.
 
     Args:
         model: in eval mode.

@@ -20,7 +20,7 @@ class Beam:
     """A text, and how probable the model finds it.
 
     Args:
-        ids: new ids, up to and including <|endoftext|> if it came.
+        ids: new ids, up to and including `<|endoftext|>` if it came.
         score: log-probability in nats, divided by length ** length_penalty.
     """
 
@@ -41,7 +41,7 @@ def beam_search(
     """The most probable continuations found by a search over num_beams texts at a time.
 
     Each step looks at every next token of every live text and takes the 2 * num_beams
-    best. Those that end with <|endoftext|> are finished, the others live on. It stops
+    best. Those that end with `<|endoftext|>` are finished, the others live on. It stops
     when no live text could still beat the finished ones, by the same estimate that
     transformers makes.
 

@@ -20,6 +20,7 @@ from gpt2course.generation.packed import ExchangedGPT2, PackedLinear
 from gpt2course.generation.quantized import Int8Linear
 from gpt2course.model import GPT2, MLP, Block, CausalSelfAttention
 
+#: the modules of a model as it was loaded
 PLAIN = {
     GPT2,
     Block,
@@ -31,6 +32,7 @@ PLAIN = {
     nn.Embedding,
     nn.Dropout,
 }
+#: the modules that `pack_weights` and `quantize_weights` put in their place
 EXCHANGED = {ExchangedGPT2, PackedLinear, Int8Linear}
 
 

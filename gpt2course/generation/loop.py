@@ -17,6 +17,7 @@ from gpt2course.generation.flat_step import one_token
 from gpt2course.generation.sampling import Greedy, Sample
 from gpt2course.model import GPT2, causal_mask
 
+#: one random generator for a batch, one for each sequence, or torch's own
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
 
@@ -48,7 +49,7 @@ def stream_tokens(
         input_ids: the prompt, at least one id.
         max_new_tokens: at most that many.
         strategy: how to choose; the most probable token by default.
-        stop_ids: end after one of them; <|endoftext|> by default, () for none.
+        stop_ids: end after one of them; `<|endoftext|>` by default, () for none.
         generator: random generator for sampling; torch's global one by default.
         cache: to continue from what was read before. It must hold a beginning of
             input_ids, at most all but the last.
@@ -128,7 +129,7 @@ def generate_batch(
             others.
 
     Returns:
-        new ids, one list per prompt, each up to and including its <|endoftext|>.
+        new ids, one list per prompt, each up to and including its `<|endoftext|>`.
 
     Raises:
         ValueError: as `stream_tokens`; the prompt is named by its number.

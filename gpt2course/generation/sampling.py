@@ -19,6 +19,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+#: the logit of a token that must not be chosen
 RULED_OUT = float("-inf")
 SMALLEST = 1e-6  # logits divided by less could overflow
 

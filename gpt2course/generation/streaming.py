@@ -47,7 +47,7 @@ def stream_text(
         strategy, stop_ids, generator, cache: as in `stream_tokens`.
 
     Yields:
-        new text, never empty, without <|endoftext|>.
+        new text, never empty, without `<|endoftext|>`.
 
     Raises:
         ValueError: an empty stop string, and as `stream_tokens`.

@@ -104,7 +104,7 @@ def check_target_replication(target_replication: float) -> None:
         )
 
 
-# the small run of the chapter, which benchmarks/sentiment_accuracy.py measures, too
+#: the small run of the chapter, which benchmarks/sentiment_accuracy.py measures, too
 CHAPTER_RUN = SentimentConfig(
     max_train_samples=2000, num_train_epochs=1.0, max_length=128, seed=0
 )

@@ -41,7 +41,9 @@ from gpt2course.sentiment.dataset import pad_right, tokenise_reviews
 if TYPE_CHECKING:
     from datasets import Dataset
 
+#: the folder of the trained classifier, which ships with the package
 CLASSIFIER = Path(__file__).parent / "classifier"
+#: the checksums of its files
 CLASSIFIER_SHA256 = Path(__file__).parent / "classifier.sha256.json"
 
 

@@ -33,7 +33,7 @@ from gpt2course.sentiment.model import patch_classifier
 from gpt2course.training import LossNotFinite
 
 logger = logging.getLogger(__name__)
-# for evaluate.load, which takes the path of a file without a network
+#: the file of the metric, for `evaluate.load`, which takes its path without a network
 ACCURACY_METRIC = Path(__file__).parent / "accuracy.py"
 
 

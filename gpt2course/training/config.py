@@ -12,8 +12,10 @@ from typing import Literal
 
 from gpt2course.config import SIZES, GPT2Config
 
+#: the values of `mixed_precision`
 PRECISIONS = ("no", "bf16", "fp16")
-# no text is read more than about twice, so there is nothing to protect against
+#: The mini's shape while it is pretrained. No text is read more than about twice, so
+#: there is nothing to protect against.
 MINI_WITHOUT_DROPOUT = replace(
     SIZES["mini"], embd_pdrop=0.0, attn_pdrop=0.0, resid_pdrop=0.0
 )

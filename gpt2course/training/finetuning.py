@@ -50,7 +50,7 @@ from gpt2course.training.step import (
 if TYPE_CHECKING:
     from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
 
-SAMPLE_TOKENS = 40  # length of the texts written on the way
+SAMPLE_TOKENS = 40  #: length of the texts that a run writes
 
 logger = logging.getLogger(__name__)
 

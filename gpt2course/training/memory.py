@@ -29,7 +29,8 @@ from gpt2course.config import GPT2Config
 from gpt2course.settings import unknown
 from gpt2course.training.config import PRECISIONS
 
-OPTIMIZERS = ("adamw_torch", "adamw_8bit")  # Trainer's names
+#: the optimizers whose memory is known, by Trainer's names
+OPTIMIZERS = ("adamw_torch", "adamw_8bit")
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
 DEVICES = ("cuda", "cpu")
 # bitsandbytes: a block of states shares a float32 scale; small tensors stay in float32

@@ -56,7 +56,7 @@ class Corpus:
     """Tokenised texts: what to train on, and what to measure on.
 
     Args:
-        tokens: (N,) int64, every document closed by <|endoftext|>.
+        tokens: (N,) int64, every document closed by `<|endoftext|>`.
         lengths: (documents,) int64 in tokens.
         validation: token ids, one list per text.
         validation_characters: length of each of those texts.

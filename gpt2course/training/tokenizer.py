@@ -19,6 +19,7 @@ from tokenizers import (
 
 from gpt2course.files import write_text
 
+#: the token between texts, as GPT-2 writes it
 END_OF_TEXT = "<|endoftext|>"
 
 
@@ -28,7 +29,7 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int) -> Tokenizer:
 
     Args:
         texts: what to learn the merges from.
-        vocab_size: tokens in the end: 256 bytes, the merges, and <|endoftext|> as the
+        vocab_size: tokens in the end: 256 bytes, the merges, and `<|endoftext|>` as the
             last id.
 
     Returns:

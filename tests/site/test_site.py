@@ -21,7 +21,7 @@ SITE = ROOT / "_build/html"
 CHAPTERS = [f"{name}.html" for name in parse_toc_yaml(ROOT / "_toc.yml")]
 PAGES = ["index.html", *CHAPTERS, "search.html"]
 # to look things up in, so they may be longer than MAX_SCREENS
-REFERENCE = ("glossary", "sources", "measurements", "search")
+REFERENCE = ("glossary", "sources", "measurements", "api", "search")
 MAX_SCREENS = 20  # of a phone: what one reads at a sitting
 KILOBYTE = 1000
 

@@ -23,6 +23,7 @@ from tools import stale
 from tools.chapters import chapter_files, read_chapter
 from tools.execute import is_cached, read_notebook
 from tools.publication import ROOT
+from tools.reference import shown_text
 
 FEWEST_WORDS = 3  # of a line that is looked for
 SOLUTION = re.compile(
@@ -80,6 +81,8 @@ class Secrets:
             if of_solutions:
                 solutions[f"{path.stem}, output"] = of_solutions
             public.append(of_others)
+            if "```{room}" in rest:
+                public.append(shown_text())
         return cls(solutions, "\n".join(public))
 
     def leaks(self, folder: Path) -> list[str]:

@@ -19,6 +19,7 @@ from tools.chapters import Rating, exercise_name, read_chapter
 from tools.lessons import guide, lesson
 from tools.notebooks.prose import Prose, anchor, escape_bars
 from tools.quiz import read_quiz
+from tools.reference import notebook_part
 
 # lines of Markdown about wrong answers, by the name of the exercise
 Mistakes = Mapping[str, list[str]]
@@ -177,6 +178,8 @@ class Page(Prose):
                 return self.excerpt(argument, options)
             case "lesson" | "chapter-guide":
                 return self.planned(name, argument, body)
+            case "room":
+                return notebook_part(argument)
             case "include":
                 return self.included(argument, options)
             case "code-block" | "code" | "sourcecode":

@@ -26,11 +26,17 @@ from gpt2course.course.passed import note
 from gpt2course.course.time_limit import TooLong, time_limit
 from gpt2course.settings import unknown
 
+__all__ = [
+    *("Checker", "NOTHING_YET", "NotYet", "Verdict", "chapter_of", "check"),
+    *("checker", "names", "require"),
+]
+#: a check: takes the answer, and returns what a right one shows, or raises `NotYet`
 Checker = Callable[[object], str]
 _checkers: dict[str, Checker] = {}
 _read_lists_as_tensors: set[str] = set()
 _to_be_written: dict[str, tuple[Callable, ...]] = {}
 
+#: what a check says of an answer that is still the dots
 NOTHING_YET = (
     "there is nothing here yet. Put your own code in place of the dots, and return the "
     "result"

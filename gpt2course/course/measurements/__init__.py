@@ -14,6 +14,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+#: the folder of the committed measurements
 FOLDER = Path(__file__).parent
 
 
