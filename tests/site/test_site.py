@@ -425,6 +425,14 @@ def test_a_page_tidied_twice_is_the_page_tidied_once(site):
 
 @pytest.mark.site
 @pytest.mark.parametrize("name", PAGES)
+def test_no_table_is_left_as_text(site, name):
+    """As an output of Markdown would be."""
+    text = (site / name).read_text(encoding="utf-8")
+    assert not re.findall(r"<p>\s*\|.*", text)
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", PAGES)
 def test_every_page_says_its_licence(site, name):
     page = (site / name).read_text(encoding="utf-8")
     foot = page[page.index("bd-footer-content") :]
