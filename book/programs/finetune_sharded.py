@@ -47,7 +47,7 @@ def held_bytes(tensors) -> int:
 def finetune(
     accelerator: Accelerator, checkpoint: str, output: str, max_steps: int = 200
 ) -> dict:
-    """Train and save. Returns the losses, means over the processes, and the bytes."""
+    """Train and save. Returns the losses, in nats per token, and the bytes."""
     set_seed(1)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="right")
     tokenizer.pad_token = tokenizer.eos_token
@@ -61,11 +61,14 @@ def finetune(
     losses = []
     while len(losses) < max_steps:
         for batch in rows:
-            loss = model(**batch).loss
-            accelerator.backward(loss)
+            # of all processes together: a mean of means would weigh tokens unequally
+            counted = accelerator.reduce((batch["labels"][:, 1:] != -100).sum())
+            loss = model(**batch, num_items_in_batch=counted).loss
+            # each process has its share of the sum, and gradients are averaged
+            accelerator.backward(loss * accelerator.num_processes)
             accelerator.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            losses.append(accelerator.reduce(loss.detach(), "mean").item())
+            losses.append(accelerator.reduce(loss.detach()).item())
             accelerator.print(f"step {len(losses)}: loss {losses[-1]:.4f}")
             if len(losses) == max_steps:
                 break

@@ -228,8 +228,9 @@ def _refuse_sharding() -> None:
         if os.environ.get(f"ACCELERATE_USE_{plugin}", "").lower() in ("true", "1"):
             raise ValueError(
                 f"accelerate is configured for {plugin}, and here every process holds "
-                "the whole model; configure it for MULTI_GPU, or save memory with "
-                "gradient_checkpointing or lora"
+                "the whole model; configure it for MULTI_GPU, save memory with "
+                "gradient_checkpointing or lora, or shard with finetune_sharded.py of "
+                "the page Large models on small machines"
             )
 
 

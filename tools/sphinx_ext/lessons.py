@@ -48,8 +48,18 @@ def parsed(
     book = Path(directive.env.doc2path(directive.env.docname)).parent
     for chapter in teaching(book):  # a change there makes this page again
         directive.env.note_dependency(str(chapter))
+    return nested(directive, lambda: lines_of(book))
+
+
+def nested(
+    directive: SphinxDirective, lines_of: Callable[[], list[str]]
+) -> list[nodes.Node]:
+    """Lines of MyST, as if they stood in the page in place of a directive.
+
+    A ValueError of `lines_of` becomes an error of the directive.
+    """
     try:
-        lines = lines_of(book)
+        lines = lines_of()
     except ValueError as error:
         raise directive.error(str(error)) from None
     parent = nodes.Element()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 from docutils import nodes
-from docutils.statemachine import StringList
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -16,6 +15,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
 from tools.reference import page_part
+from tools.sphinx_ext.lessons import nested
 
 # in a signature that is longer than python_maximum_signature_line_length
 PARAMETERS = re.compile(r"(?<=\(</span>)\s*<dl>\s*((?:<dd>.*?</dd>\s*)+)</dl>\s*", re.S)
@@ -28,14 +28,7 @@ class Room(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """A paragraph and the boxes."""
-        try:
-            lines = page_part(self.arguments[0])
-        except ValueError as error:
-            raise self.error(str(error)) from None
-        parent = nodes.Element()
-        source = StringList(lines, source=self.env.docname)
-        self.state.nested_parse(source, self.content_offset, parent)
-        return parent.children
+        return nested(self, lambda: page_part(self.arguments[0]))
 
 
 def link_to_face(
