@@ -319,10 +319,10 @@ def test_a_slow_hub_is_waited_for(hub, tmp_path):
 @pytest.mark.parametrize(
     ("mode", "says", "limit"),
     [
-        ("missing", "answered 404 for openai-community/gpt2 at revision 607a30d", 5),
-        ("broken", "answered 500 for openai-community/gpt2 at revision 607a30d", 5),
+        ("missing", "answered 404 for openai-community/gpt2 at revision 607a30d", 15),
+        ("broken", "answered 500 for openai-community/gpt2 at revision 607a30d", 15),
         ("cut", "broke off", 15),
-        ("short", "broke off", 10),
+        ("short", "broke off", 15),
     ],
 )
 def test_a_hub_that_fails(hub, tmp_path, mode, says, limit):
@@ -347,7 +347,7 @@ def test_a_hub_that_picks_up_and_says_nothing(hub, tmp_path):
     )
     result = ask(patience, tmp_path, hub.url)
     assert "timed out" in result["error"]
-    assert result["seconds"] < 10
+    assert result["seconds"] < 15
 
 
 def test_nobody_listens(tmp_path):
@@ -358,7 +358,7 @@ def test_nobody_listens(tmp_path):
         "cannot download openai-community/gpt2: no connection to 127.0.0.1 (Connection "
         "refused)" in result["error"]
     )
-    assert result["seconds"] < 2
+    assert result["seconds"] < 5
 
 
 def test_an_address_that_swallows_everything(tmp_path):
@@ -381,7 +381,7 @@ def test_an_address_that_swallows_everything(tmp_path):
         "no connection to 127.0.0.1 (timed out)" in result["error"]
         or "did not answer" in result["error"]
     )
-    assert result["seconds"] < 2
+    assert result["seconds"] < 5
 
 
 def test_a_name_lookup_that_hangs():
@@ -390,7 +390,7 @@ import socket, time
 from gpt2course.checkpoints import connection_problem
 socket.getaddrinfo = lambda *_, **__: time.sleep(30) or []
 started = time.monotonic()
-print(connection_problem("https://hub.example"), time.monotonic() - started < 2)
+print(connection_problem("https://hub.example"), time.monotonic() - started < 5)
 """
     done = run_python("-c", code, HF_HUB_OFFLINE="", HTTPS_PROXY="", https_proxy="")
     assert done.stdout.strip() == "hub.example did not answer within 1.5 s True"
@@ -400,4 +400,4 @@ def test_offline_by_decision(hub, tmp_path):
     result = ask("checkpoint_folder('gpt2')", tmp_path, hub.url, HF_HUB_OFFLINE="1")
     assert "HF_HUB_OFFLINE forbids asking" in result["error"]
     assert not hub.requests
-    assert result["seconds"] < 2
+    assert result["seconds"] < 5

@@ -22,6 +22,7 @@ ROOT = Path(gpt2course.__file__).resolve().parents[1]
 # the same commands with less to do
 QUICK = {
     "generate": ["--max-new-tokens", "2"],
+    "evaluate": ["--limit", "4"],
     "finetune-jokes": [
         *("--max-steps", "1", "--per-device-train-batch-size", "4"),
         *("--max-eval-samples", "4", "--device", "cpu"),

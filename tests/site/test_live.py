@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import http.server
 import json
-import os
 import re
+import statistics
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 from test_site import (  # noqa: F401 (fixtures)
     AXE,
     ROOT,
@@ -22,6 +23,8 @@ from test_site import (  # noqa: F401 (fixtures)
     use_scheme,
     visit,
 )
+
+from gpt2course.checkpoints import load_checkpoint
 
 pytestmark = pytest.mark.site
 LIVE = "book/live-model.html"
@@ -53,6 +56,29 @@ def start(page, index: int = 0):
     )
     page.wait_for_function("e => !e.busy", arg=element.element_handle())
     return element
+
+
+MULTIPLY_ADDS = """() => {
+  const [a, b] = [0.5, 0.25].map((value) => new Float32Array(1 << 18).fill(value));
+  const began = performance.now();
+  let n = 0, sum = 0;
+  while (performance.now() - began < 100) {
+    for (let i = 0; i < a.length; i += 2) {
+      sum += a[i] * b[i] + a[i + 1] * b[i + 1];
+    }
+    n += a.length;
+  }
+  return sum > 0 ? n / (performance.now() - began) / 1000 : 0;
+}"""  # millions per second
+
+
+def times_slower(rate: float) -> float:
+    """How much later a busy or an old machine may be than the limits say.
+
+    Args:
+        rate: what MULTIPLY_ADDS has found; the limits are for 1,000 and more.
+    """
+    return max(1, 1000 / rate)
 
 
 def requested(page) -> list[str]:
@@ -118,15 +144,15 @@ def test_without_scripts_the_pictures_and_sentences_are_there(
     page = context.new_page()
     page.goto(address + name)
     element = page.locator("gpt2-live, gpt2-whole").first
-    assert element.locator("svg[aria-label]").is_visible()
+    expect(element.locator("svg[aria-label]")).to_be_visible()
     assert element.locator("svg rect").count() > 5
     if name == WHOLE:
         sentences = element.locator(".gl-says").all_inner_texts()
         assert len(sentences) == 18
         assert not re.search(r"[{}]", "".join(sentences))
     else:
-        assert element.locator(".gl-choice").count() == 10
-        assert "This movie was" in element.locator(".gl-text").inner_text()
+        expect(element.locator(".gl-choice")).to_have_count(10)
+        expect(element.locator(".gl-text")).to_contain_text("This movie was")
     context.close()
 
 
@@ -135,6 +161,7 @@ def test_without_scripts_the_pictures_and_sentences_are_there(
 
 def test_the_first_token_comes_soon_and_the_next_visit_asks_nobody(visit):  # noqa: F811
     page = visit(LIVE)
+    limit = 1.5 * times_slower(page.evaluate(MULTIPLY_ADDS))
     seconds = page.evaluate(
         """async () => {
           const started = performance.now();
@@ -144,7 +171,7 @@ def test_the_first_token_comes_soon_and_the_next_visit_asks_nobody(visit):  # no
           return (performance.now() - started) / 1000;
         }"""
     )
-    assert seconds < 1.5, f"{seconds:.2f} s"
+    assert seconds < limit, f"{seconds:.2f} s"
     names = requested(page)
     page.reload(wait_until="networkidle")
     page.locator("gpt2-live").first.scroll_into_view_if_needed()
@@ -155,8 +182,6 @@ def test_the_first_token_comes_soon_and_the_next_visit_asks_nobody(visit):  # no
 
 
 def test_typing_sliders_and_choosing(visit):  # noqa: F811
-    from playwright.sync_api import expect
-
     page = visit(LIVE)
     live = start(page)
     bars = live.locator("button.gl-choice")
@@ -167,30 +192,30 @@ def test_typing_sliders_and_choosing(visit):  # noqa: F811
     page.wait_for_function("e => !e.busy", arg=live.element_handle())
     live.get_by_text("GPT-2's vocabulary (50,257 tokens): 3 tokens").wait_for()
     ids = live.locator(".gl-panel-tokens .gl-tokens").nth(1).locator("small")
-    assert ids.all_inner_texts() == ["464", "10544", "547"]
+    expect(ids).to_have_text(["464", "10544", "547"])
     first = bars.first.get_attribute("aria-label")
     caption = live.locator(".gl-panel-next > .gl-note")
 
     top_k = live.get_by_label("Top-k")
     top_k.focus()
     page.keyboard.press("Home")
-    assert top_k.get_attribute("aria-valuetext") == "1"
-    assert caption.inner_text().startswith("1 of 4,096 tokens can")
-    assert "100 %" in bars.first.inner_text()
-    assert bars.nth(1).get_attribute("aria-label").endswith("ruled out")
+    expect(top_k).to_have_attribute("aria-valuetext", "1")
+    expect(caption).to_have_text(re.compile("^1 of 4,096 tokens can"))
+    expect(bars.first).to_contain_text("100 %")
+    expect(bars.nth(1)).to_have_attribute("aria-label", re.compile("ruled out$"))
     page.keyboard.press("End")
     temperature = live.get_by_label("Temperature")
     temperature.focus()
     page.keyboard.press("End")
     live.get_by_label("Top-p").focus()
     page.keyboard.press("End")
-    assert caption.inner_text().startswith("4,096 of 4,096 tokens")
+    expect(caption).to_have_text(re.compile("^4,096 of 4,096 tokens"))
     hot = float(re.search(r"[\d.]+ %", bars.first.inner_text())[0][:-2])
     temperature.focus()
     page.keyboard.press("Home")
-    assert temperature.get_attribute("aria-valuetext") == "greedy"
+    expect(temperature).to_have_attribute("aria-valuetext", "greedy")
     assert hot < 5
-    assert "100 %" in bars.first.inner_text()
+    expect(bars.first).to_contain_text("100 %")
 
     bars.first.focus()
     page.keyboard.press("Enter")
@@ -204,7 +229,7 @@ def test_typing_sliders_and_choosing(visit):  # noqa: F811
     live.scroll_into_view_if_needed()  # what lives already does not start anew
     page.mouse.wheel(0, 900)
     page.wait_for_timeout(300)
-    assert text.inner_text() == f"The actors were {word}"
+    expect(text).to_have_text(f"The actors were {word}")
     live.get_by_role("button", name="Back").click()
     now = "([e, start, n]) => e.textContent.startsWith(start) && e.textContent.length"
     handle = text.element_handle()
@@ -231,7 +256,9 @@ def test_it_writes_fast_and_the_page_stays_free(visit, capsys):  # noqa: F811
           requestAnimationFrame(tick);
         }"""
     )
-    for _ in range(6):  # the best of some runs: other programs share the machine
+    rates = []  # of a plain loop at the same time: other programs share the machine
+    for _ in range(6):
+        rates.append(page.evaluate(MULTIPLY_ADDS))
         write.click()
         live.locator("> .gl-live > .gl-note", has_text="per second").wait_for()
         speeds.append(float(live.get_attribute("data-speed")))
@@ -239,10 +266,13 @@ def test_it_writes_fast_and_the_page_stays_free(visit, capsys):  # noqa: F811
     longest = page.evaluate("window.longest")
     with capsys.disabled():
         print(f"\nlive: {speeds} tokens per second, longest pause {longest:.0f} ms")
-    # on a machine that is busy with other things, a share of it
-    share = min(1, os.cpu_count() / os.getloadavg()[0])
-    assert max(speeds) >= 60 * share
-    assert longest < 500 / share
+        print(f"a plain loop: {[round(rate) for rate in rates]} million per second")
+    # a token takes as many multiply-adds as there are weights, and may cost five times
+    # what they cost in a plain loop
+    rate = statistics.median(rates)
+    weights = sum(p.numel() for p in load_checkpoint("mini").parameters())
+    assert max(speeds) >= 1e6 * rate / weights / 5
+    assert longest < 500 * times_slower(rate)
     # the same button stops
     live.get_by_label("Top-k").focus()
     write.click()
@@ -256,13 +286,13 @@ def test_a_long_text_is_refused_with_its_length(visit):  # noqa: F811
     live = start(page)
     live.get_by_label("Your text").fill("word " * 3000)
     live.get_by_text(re.compile(r"This text has \d+ tokens, and the model")).wait_for()
-    assert live.get_by_role("button", name="Write").is_disabled()
+    expect(live.get_by_role("button", name="Write")).to_be_disabled()
     live.get_by_label("Your text").fill("")  # then a text of the model's own
     page.wait_for_function(
         "e => e.textContent.startsWith('<|endoftext|>')",
         arg=live.locator(".gl-text").first.element_handle(),
     )
-    assert not live.get_by_role("button", name="Write").is_disabled()
+    expect(live.get_by_role("button", name="Write")).to_be_enabled()
     assert visit.problems == []
 
 
@@ -274,18 +304,18 @@ def test_what_is_typed_is_only_text(visit):  # noqa: F811
     text = live.locator(".gl-text").first.element_handle()
     page.wait_for_function("([e, t]) => e.textContent === t", arg=[text, attack])
     page.wait_for_timeout(300)
-    assert live.locator("img, script").count() == 0
+    expect(live.locator("img, script")).to_have_count(0)
     assert page.evaluate("window.hurt") is None
     broken = start(page, 1)
     broken.get_by_label("The text that is read").fill(attack)
     page.wait_for_timeout(500)
-    assert broken.locator("img, script").count() == 0
+    expect(broken.locator("img, script")).to_have_count(0)
     page.goto(page.url.replace(LIVE, WHOLE), wait_until="networkidle")
     whole = page.locator("gpt2-whole")
     page.locator(f"gpt2-whole{STARTED}").wait_for(timeout=PATIENT)  # cached by now
     whole.get_by_label("Your text").fill(attack)
     page.wait_for_timeout(500)
-    assert whole.locator("img").count() == 0
+    expect(whole.locator("img")).to_have_count(0)
     assert page.evaluate("window.hurt") is None
     assert visit.problems == []
 
@@ -300,10 +330,10 @@ def test_attention_by_keyboard(visit):  # noqa: F811
     sentence.get_by_text("In block 1, head 2, token 2 “·was” looks").wait_for()
     panel.locator("[aria-pressed=true]").focus()
     page.keyboard.press("ArrowLeft")
-    assert "token 1 “·movie” looks" in sentence.inner_text()
+    expect(sentence).to_contain_text("token 1 “·movie” looks")
     page.keyboard.press("ArrowLeft")
-    assert sentence.inner_text().endswith("looks at itself 100 %.")
-    assert panel.locator(".gl-row").get_attribute("data-row") == "0"
+    expect(sentence).to_have_text(re.compile(r"looks at itself 100 %\.$"))
+    expect(panel.locator(".gl-row")).to_have_attribute("data-row", "0")
     assert visit.problems == []
 
 
@@ -373,8 +403,8 @@ def test_a_spoiled_file_is_told_and_tried_again(visit, how, message):  # noqa: F
     page.locator(".gl-start .gl-primary").first.click()
     alert = page.locator(".gl-start [role=alert]").first
     alert.wait_for()
-    assert message in alert.inner_text()
-    assert page.locator("gpt2-live .gl-choice").first.is_visible(), "pictures stay"
+    expect(alert).to_contain_text(message)
+    expect(page.locator("gpt2-live .gl-choice").first).to_be_visible()
     page.context.unroute("**/model-*.safetensors")
     page.get_by_role("button", name="Try again").first.click()
     page.locator(f"gpt2-live{STARTED}").first.wait_for(timeout=PATIENT)
@@ -420,9 +450,9 @@ def test_a_page_opened_from_a_file_explains_itself(browser, site):  # noqa: F811
     page.goto((site / LIVE).as_uri())
     note = page.locator("gpt2-live .gl-error").first
     note.wait_for()
-    assert "python -m http.server" in note.inner_text()
-    assert page.locator(".gl-start button").count() == 0
-    assert page.locator("gpt2-live .gl-choice").first.is_visible()
+    expect(note).to_contain_text("python -m http.server")
+    expect(page.locator(".gl-start button")).to_have_count(0)
+    expect(page.locator("gpt2-live .gl-choice").first).to_be_visible()
     page.context.close()
 
 
@@ -472,29 +502,29 @@ def test_the_walk_by_button_and_keyboard(visit):  # noqa: F811
     still = page.locator(".gl-says").all_inner_texts()
     whole = start(page)
     page.wait_for_function("document.querySelectorAll('.gl-figure canvas').length > 9")
-    assert page.locator(".gl-says").all_inner_texts() == still, "the same sentences"
+    expect(page.locator(".gl-says")).to_have_text(still)
     current = whole.locator(".gl-card[aria-current] .gl-part")
-    assert current.inner_text() == "Tokens"
+    expect(current).to_have_text("Tokens")
     whole.get_by_role("button", name="Next").click()
-    assert current.inner_text() == "Token embeddings"
+    expect(current).to_have_text("Token embeddings")
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    assert current.inner_text() == "Layer norm"
+    expect(current).to_have_text("Layer norm")
     page.keyboard.press("ArrowLeft")
-    assert current.inner_text() == "The residual stream"
-    assert whole.locator(".gl-counter").inner_text() == "Step 4 of 18"
+    expect(current).to_have_text("The residual stream")
+    expect(whole.locator(".gl-counter")).to_have_text("Step 4 of 18")
     # numbers by keyboard
     strip = whole.locator(".gl-card").nth(3).locator("canvas")
     strip.focus()
     readout = whole.locator(".gl-card").nth(3).locator(".gl-readout")
-    assert re.match(r"This, number 0: −?\d\.\d{3}", readout.inner_text())
+    expect(readout).to_have_text(re.compile(r"^This, number 0: −?\d\.\d{3}"))
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
-    assert readout.inner_text().startswith("·movie, number 1:")
+    expect(readout).to_have_text(re.compile("^·movie, number 1:"))
     # a block is opened on the map
     whole.locator("[data-block='2'] a").click()
     whole.locator(".gl-name", has_text="h.2.ln_1").wait_for()
-    assert current.inner_text() == "Layer norm"
+    expect(current).to_have_text("Layer norm")
     rows = whole.locator(".gl-card").nth(8).locator("tbody tr")
     for row in rows.all():
         shares = [float(cell) for cell in row.locator("td").all_inner_texts()]
@@ -509,7 +539,7 @@ def test_the_walk_begins_again_with_the_drawn_token(visit):  # noqa: F811
     last.get_by_text("Drawn:").wait_for()
     token = last.locator("strong").inner_text().strip("“”").replace("·", " ")
     last.get_by_role("button", name="Append it").click()
-    assert whole.get_by_label("Your text").input_value() == f"This movie was so{token}"
+    expect(whole.get_by_label("Your text")).to_have_value(f"This movie was so{token}")
     whole.locator(".gl-card").first.get_by_text("cut into 5 tokens").wait_for()
     assert visit.problems == []
 
@@ -573,15 +603,15 @@ def test_the_real_gpt2_by_choice(visit):  # noqa: F811
     asked = stand_in(page)
     live = start(page)
     live.get_by_text("Use the real GPT-2 instead").click()
-    assert "150 to 190 MB" in live.locator(".gl-hub").inner_text()
+    expect(live.locator(".gl-hub")).to_contain_text("150 to 190 MB")
     assert asked == []
     live.get_by_role("button", name="Load the real GPT-2").click()
     live.get_by_text("This is the real GPT-2 now").wait_for(timeout=PATIENT)
     assert len(asked) == 2
     assert all("This movie" not in url for url in asked)
     caption = live.locator(".gl-panel-next > .gl-note")
-    assert "of 50,257 tokens" in caption.inner_text()
-    assert "for the mini only" in live.locator(".gl-panel-attention").inner_text()
+    expect(caption).to_contain_text("of 50,257 tokens")
+    expect(live.locator(".gl-panel-attention")).to_contain_text("for the mini only")
     ids = live.locator(".gl-panel-tokens .gl-tokens").nth(1).locator("small")
     before = ids.all_inner_texts()
     live.get_by_role("button", name="One token").click()
@@ -608,11 +638,11 @@ def test_without_the_cdn_or_the_hub_the_mini_works_on(visit, what):  # noqa: F81
     live.get_by_role("button", name="Load the real GPT-2").click()
     error = live.locator(".gl-hub .gl-error")
     error.wait_for(timeout=PATIENT)
-    assert "could not be loaded" in error.inner_text()
-    assert "The mini works on" in error.inner_text()
+    expect(error).to_contain_text("could not be loaded")
+    expect(error).to_contain_text("The mini works on")
     live.get_by_role("button", name="One token").click()
     page.wait_for_function("document.querySelector('gpt2-live').written.length === 1")
-    assert live.get_by_role("button", name="Load the real GPT-2").is_enabled()
+    expect(live.get_by_role("button", name="Load the real GPT-2")).to_be_enabled()
 
 
 # ---- what the build puts there -------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, cannot_run
+from playwright.sync_api import expect
 from test_site import address, site, visit  # noqa: F401 (fixtures)
 
 from gpt2course.config import SIZES
@@ -96,19 +97,19 @@ def test_the_calculator_computes_in_the_page(visit):  # noqa: F811
         page.locator(".course-memory-verdict"),
     )
     first = training_memory(SIZES[SIZE], **FIRST).total / 1e9
-    assert verdict.inner_text() == f"Fits by this formula: {first:.2f} of 15.8 GB."
+    expect(verdict).to_have_text(f"Fits by this formula: {first:.2f} of 15.8 GB.")
     form.get_by_label("What for").select_option("full")
-    assert not form.get_by_label("LoRA rank").is_visible()
+    expect(form.get_by_label("LoRA rank")).to_be_hidden()
     full = training_memory(SIZES[SIZE], **FIRST | {"lora_rank": 0}).total / 1e9
-    assert verdict.inner_text() == f"Does not fit: {full:.2f} GB, and there are 15.8."
+    expect(verdict).to_have_text(f"Does not fit: {full:.2f} GB, and there are 15.8.")
     form.get_by_label("What for").select_option("generate")
     form.get_by_label("Number format").select_option("int8")
     form.get_by_label("Rows").fill("3")
     memory = inference_memory(SIZES[SIZE], batch_size=3, length=128, dtype="int8")
-    assert f"{memory.total / 1e9:.2f} of" in verdict.inner_text()
+    expect(verdict).to_contain_text(f"{memory.total / 1e9:.2f} of")
     cache = form.locator("[data-line=cache] td").first
-    assert cache.inner_text() == f"{memory.cache / 1e9:.2f}"
+    expect(cache).to_have_text(f"{memory.cache / 1e9:.2f}")
     form.get_by_label("Tokens per row").fill("2000")
-    assert verdict.inner_text() == "Tokens: a whole number from 1 to 1024."
-    assert not form.locator("table").is_visible()
+    expect(verdict).to_have_text("Tokens: a whole number from 1 to 1024.")
+    expect(form.locator("table")).to_be_hidden()
     assert visit.problems == []

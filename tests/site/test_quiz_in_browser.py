@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
@@ -90,16 +91,16 @@ def test_a_choice_shows_what_it_says_by_keyboard_too(browser, built, script):
     page = browser.new_context(java_script_enabled=script).new_page()
     page.goto((built / "page.html").as_uri())
     why = page.get_by_text("No. Not this.").first
-    assert why.is_hidden()
+    expect(why).to_be_hidden()
     page.locator("summary").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    assert why.is_hidden()
+    expect(why).to_be_hidden()
     page.keyboard.press("Space")
-    assert why.is_visible()
+    expect(why).to_be_visible()
     page.keyboard.press("ArrowDown")
-    assert page.get_by_text("Right. This.").first.is_visible()
-    assert why.is_hidden()
+    expect(page.get_by_text("Right. This.").first).to_be_visible()
+    expect(why).to_be_hidden()
 
 
 @pytest.mark.site
@@ -111,15 +112,15 @@ def test_answers_are_kept_shown_at_home_and_forgotten(browser, built):
     page.locator("summary").click()
     page.get_by_label("yes").first.check()
     page.get_by_label("never").check()
-    assert page.locator("[role=status]").text_content() == "No. Never."
+    expect(page.locator("[role=status]")).to_have_text("No. Never.")
     page.reload()
     page.locator("summary").click()
-    assert page.get_by_label("yes").first.is_checked()
-    assert page.get_by_label("never").is_checked()
+    expect(page.get_by_label("yes").first).to_be_checked()
+    expect(page.get_by_label("never")).to_be_checked()
     page.goto((built / "index.html").as_uri())
-    assert page.locator(MARKS).all_text_contents() == [" self-test: 1 of 2 right"]
+    expect(page.locator(MARKS)).to_have_text([" self-test: 1 of 2 right"])
     page.get_by_role("button", name="Forget my answers").click()
-    assert page.locator(MARKS).count() == 0
+    expect(page.locator(MARKS)).to_have_count(0)
     assert page.evaluate(f"localStorage.getItem('{KEY}')") is None
     assert all(url.startswith("file:") for url in requests)
 
@@ -143,19 +144,19 @@ def test_passed_exercises_are_read_from_a_file_and_kept(browser, built, tmp_path
     file.write_text("\r\n".join(["", *lines, "{", "7", "null", '{"exercise": [1]}']))
     page.get_by_text("Exercises that you passed").click()
     page.locator("input[type=file]").set_input_files(file)
-    assert page.locator("[role=status]").text_content() == "Exercises in this file: 4."
+    expect(page.locator("[role=status]")).to_have_text("Exercises in this file: 4.")
     shown = [" exercises passed: 2", " exercises passed: 1"]
     for _ in range(2):
-        assert page.locator(MARKS).all_text_contents() == shown
-        assert page.locator(f"a[href='other.html'] + {MARKS}").count() == 0
+        expect(page.locator(MARKS)).to_have_text(shown)
+        expect(page.locator(f"a[href='other.html'] + {MARKS}")).to_have_count(0)
         page.reload()
     file.write_bytes(b"\xff\x00")
     page.get_by_text("Exercises that you passed").click()
     page.locator("input[type=file]").set_input_files(file)
     page.get_by_text("This file notes no exercise.").wait_for()
-    assert page.locator(MARKS).all_text_contents() == shown
+    expect(page.locator(MARKS)).to_have_text(shown)
     page.get_by_role("button", name="Forget my answers").click()
-    assert page.locator(MARKS).count() == 0
+    expect(page.locator(MARKS)).to_have_count(0)
     assert page.evaluate("localStorage.length") == 0
     assert all(url.startswith("file:") for url in requests)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
+from playwright.sync_api import expect
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from tools.sphinx_ext import tidy
@@ -204,16 +205,17 @@ def test_a_message_is_found_on_a_phone(visit):
     found = page.locator("main output")
     everything = shown.count()
     box.fill("Cannot download openai-community/gpt2: no connection; without a network")
-    assert shown.all_inner_texts() == ["cannot download …: …"]
-    assert found.inner_text() == f"1 of {everything} messages"
-    assert page.locator("details[open]:visible").count() == 1
+    expect(shown).to_have_text(["cannot download …: …"])
+    expect(found).to_have_text(f"1 of {everything} messages")
+    expect(page.locator("details[open]:visible")).to_have_count(1)
     box.fill("ctrl-c resumes")
-    assert "stopped after step" in shown.inner_text()
+    expect(shown).to_contain_text("stopped after step")
     box.fill("no such message anywhere")
-    assert shown.count() == 0
-    assert found.inner_text().startswith("None of these messages")
+    expect(shown).to_have_count(0)
+    expect(found).to_have_text(re.compile("^None of these messages"))
     box.fill("")
-    assert shown.count() == everything > 40
+    expect(shown).to_have_count(everything)
+    assert everything > 40
     assert visit.problems == []
 
 
@@ -279,17 +281,17 @@ def test_controls_work_without_a_kernel(visit, width):
         explorer.locator(".course-explore-view"),
         explorer.get_by_label("top k"),
     )
-    assert "4,096 of 4,096" in view.inner_text()
-    assert top_k.get_attribute("aria-valuetext") == "off"
+    expect(view).to_contain_text("4,096 of 4,096")
+    expect(top_k).to_have_attribute("aria-valuetext", "off")
     top_k.focus()
     page.keyboard.press("Home")
-    assert view.inner_text().startswith("2 of 4,096")
-    assert top_k.get_attribute("aria-valuetext") == "2"
+    expect(view).to_have_text(re.compile("^2 of 4,096"))
+    expect(top_k).to_have_attribute("aria-valuetext", "2")
     page.keyboard.press("End")
     box = explorer.get_by_label("temperature").bounding_box()
     page.mouse.click(box["x"] + 3, box["y"] + box["height"] / 2)
-    assert explorer.locator("output").first.inner_text() == "0.25"
-    assert "4,096 of 4,096" in view.inner_text()
+    expect(explorer.locator("output").first).to_have_text("0.25")
+    expect(view).to_contain_text("4,096 of 4,096")
     assert box["x"] + box["width"] <= width
 
     second = page.locator(".course-explore").nth(1)  # min-p and the repetition penalty
@@ -302,7 +304,7 @@ def test_controls_work_without_a_kernel(visit, width):
     )  # a word that was read twice
     second.get_by_label("min p").focus()
     page.keyboard.press("Home")
-    assert "4,096 of" not in second.locator(".course-explore-view").inner_text()
+    expect(second.locator(".course-explore-view")).not_to_contain_text("4,096 of")
     assert not visit.problems
 
 
@@ -511,7 +513,7 @@ def test_what_is_wide_says_that_it_scrolls(visit):
     table = page.locator(".pst-scrollable-table-container.course-wide").first
     hint = "e => getComputedStyle(e, '::before').content"
     assert "Scroll sideways" in table.evaluate(hint)
-    assert table.get_attribute("tabindex") == "0"
+    expect(table).to_have_attribute("tabindex", "0")
     table.evaluate("e => e.scrollTo(e.scrollWidth, 0)")
     page.wait_for_function(
         "e => e.matches('.course-wide-end')", arg=table.element_handle()

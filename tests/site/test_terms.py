@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
@@ -78,16 +80,16 @@ def opened(browser, built: Path, **context):
 @pytest.mark.site
 def test_the_mouse_shows_and_hides_the_sentence(browser, built):
     page, term, meaning = opened(browser, built)
-    assert meaning.is_hidden()
+    expect(meaning).to_be_hidden()
     term.hover()
-    assert meaning.inner_text() == "A piece of “text”, say a."
-    assert term.get_attribute("aria-describedby") == "course-meaning"
+    expect(meaning).to_have_text("A piece of “text”, say a.")
+    expect(term).to_have_attribute("aria-describedby", "course-meaning")
     meaning.hover()  # it stays while the mouse is on it
     page.wait_for_timeout(300)
-    assert meaning.is_visible()
+    expect(meaning).to_be_visible()
     page.mouse.move(0, 700)
     meaning.wait_for(state="hidden")
-    assert term.get_attribute("aria-describedby") is None
+    expect(term).not_to_have_attribute("aria-describedby", re.compile(""))
 
 
 @pytest.mark.site
@@ -97,7 +99,7 @@ def test_the_keyboard_shows_and_escape_hides_it(browser, built):
         page.keyboard.press("Tab")
         if term.evaluate("term => term === document.activeElement"):
             break
-    assert meaning.is_visible()
+    expect(meaning).to_be_visible()
     page.keyboard.press("Escape")
     meaning.wait_for(state="hidden", timeout=2000)
     page.keyboard.press("Enter")  # it is still a link
@@ -111,7 +113,7 @@ def test_a_finger_shows_it_with_a_way_to_the_glossary(browser, built):
         browser, built, has_touch=True, is_mobile=True, viewport=size
     )
     term.tap()
-    assert meaning.is_visible()
+    expect(meaning).to_be_visible()
     assert page.url == built.as_uri()
     box = page.locator(".course-meaning").bounding_box()
     assert box["x"] >= 0
