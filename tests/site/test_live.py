@@ -620,7 +620,7 @@ def test_the_real_gpt2_by_choice(visit):  # noqa: F811
     live.get_by_role("button", name="One token").click()
     page.wait_for_function("document.querySelector('gpt2-live').written.length === 1")
     live.get_by_role("button", name="One token").click()
-    page.wait_for_timeout(500)
+    page.wait_for_function("document.querySelector('gpt2-live').written.length === 2")
     written = page.evaluate("document.querySelector('gpt2-live').written")
     assert written == [int(before[-1]) + 1, int(before[-1]) + 2]
     live.get_by_role("button", name="Back to the mini").click()
