@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: what is typed behind gpt2course; by default what this process got.
+        arguments: what is typed after gpt2course; by default what this process got.
 
     Returns:
         the exit code: 0, 2 after bad input or a failure, 130 after ctrl-C.

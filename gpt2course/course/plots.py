@@ -120,7 +120,7 @@ def grid(
         rows, columns: R and K names.
         title: the finding.
         xlabel, ylabel: what columns and rows are.
-        digits: behind the point.
+        digits: after the point.
     """
     R, K = values.shape
     figure, ax = axes(title, xlabel, ylabel, size=(5.2, 0.36 * R + 1.3))

@@ -262,7 +262,7 @@ TOKEN = (
 def probability_bars(
     names: Sequence[str], probabilities: Sequence[float], caption: str = ""
 ) -> str:
-    """A small table of horizontal bars, as HTML.
+    """A small table of horizontal bars, as HTML; the longest bar has the full width.
 
     Light enough to have hundreds in a page.
 
@@ -274,20 +274,20 @@ def probability_bars(
     Raises:
         ValueError: lists of different lengths.
     """
-    rows = ""
+    rows, longest = "", max(probabilities, default=0) or 1
     for name, probability in zip(names, probabilities, strict=True):
-        percent = f"{100 * probability:.1f}"
+        width = 100 * probability / longest
         rows += (
             f"<tr><th>{html.escape(visible(name))}</th>"
-            f'<td style="width:99%"><i style="{BAR};width:{percent}%"></i></td>'
-            f'<td style="white-space:nowrap">{percent} %</td></tr>'
+            f'<td style="width:99%"><i style="{BAR};width:{width:.1f}%"></i></td>'
+            f'<td style="white-space:nowrap">{100 * probability:.1f} %</td></tr>'
         )
     head = f"<caption>{html.escape(caption)}</caption>"
     return f'<table class="course-bars" style="width:100%">{head}{rows}</table>'
 
 
 # nats from which on a token has the full colour: one in 22,000 is as probable
-DEAREST = 10.0
+FULL_COLOUR_FROM = 10.0
 
 
 def surprise(tokens: Sequence[str], nats: Sequence[float], caption: str = "") -> str:
@@ -299,7 +299,7 @@ def surprise(tokens: Sequence[str], nats: Sequence[float], caption: str = "") ->
 
     Args:
         tokens: strings, shown with spaces as middle dots.
-        nats: as many prices, 0 or more.
+        nats: as many losses, 0 or more.
         caption: the line above.
 
     Raises:
@@ -308,11 +308,11 @@ def surprise(tokens: Sequence[str], nats: Sequence[float], caption: str = "") ->
     Chapter: the loss.
     """
     spans = ""
-    for token, price in zip(tokens, nats, strict=True):
-        strength = 50 * min(1.0, price / DEAREST)
+    for token, loss in zip(tokens, nats, strict=True):
+        strength = 50 * min(1.0, loss / FULL_COLOUR_FROM)
         spans += (
             f'<span style="background:rgb(217 130 43 / {strength:.0f}%);{TOKEN}">'
-            f"{html.escape(visible(token))}<br><small>{price:.1f}</small></span>"
+            f"{html.escape(visible(token))}<br><small>{loss:.1f}</small></span>"
         )
     head = f"<p>{html.escape(caption)}</p>"
     return f'<div class="course-surprise">{head}{spans}</div>'

@@ -89,7 +89,7 @@ def read_examples(path: Path, task: str) -> list[Example]:
     ]
     if not examples:
         raise ValueError(
-            f"{path} holds no examples; write one JSON object a line with {fields}"
+            f"{path} holds no examples; write one JSON object per line with {fields}"
         )
     return examples
 

@@ -78,7 +78,7 @@ not those of the official test set.
 | measured on | all validation reviews: {eval_tokens:,} tokens |
 | protocol | windows of {n_positions} tokens, stride {stride} |
 
-The curve is in log.jsonl. The command that makes it again:
+The curve is in log.jsonl. The command that reproduces it:
 
     {command}
 
@@ -142,13 +142,13 @@ another.
 | held-out loss after | **{best_loss:.3f} nats per token**, at step {best_step:,} |
 
 The folder holds the weights of that step. The curve is in log.jsonl. The command that
-makes it again, and resumes an interrupted run:
+reproduces it, and resumes an interrupted run:
 
     {command}
 
 ## Ten samples, unedited
 
-Temperature 0.8, top-p 0.9, seeds 0 to 9, at most 40 tokens behind "JOKE:".
+Temperature 0.8, top-p 0.9, seeds 0 to 9, at most 40 tokens after "JOKE:".
 
 {samples}
 """

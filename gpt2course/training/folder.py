@@ -10,7 +10,7 @@ and go on alike. Their files:
     config.json, model.safetensors, tokenizer.json
                        the model
     results.json       how good it is
-    README.md          the model's card, with the command that makes it again
+    README.md          the model's card, with the command that reproduces it
 """
 
 from __future__ import annotations

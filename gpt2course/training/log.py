@@ -1,4 +1,4 @@
-"""log.jsonl: one JSON object a line, which a kill or a full disk cannot spoil."""
+"""log.jsonl: one JSON object per line, which a kill or a full disk cannot spoil."""
 
 from __future__ import annotations
 

@@ -106,22 +106,18 @@ def every_solution_is_gated(chapter: Chapter) -> Iterator[str]:
 
 
 def plumbing_is_folded(chapter: Chapter) -> Iterator[str]:
-    """A cell that only hands numbers to the text, or draws, explains nothing."""
+    """What hands numbers to the text, or draws, explains nothing."""
     for cell in chapter.cells:
-        lines = [
-            node
-            for node in ast.parse(cell.source).body
-            if not isinstance(node, (ast.Import, ast.ImportFrom))
-        ]
-        plumbing = [
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Call)
-            and ast.unparse(node.value.func)
-            for node in lines
-        ]
-        folded = "hide-input" in cell.metadata.get("tags", ())
-        if lines and set(plumbing) <= {"glue", "show"} and not folded:
-            yield f"a cell only glues or shows; tag it hide-input:\n{cell.source}"
+        calls = {
+            ast.unparse(node.value.func)
+            for node in ast.walk(ast.parse(cell.source))
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        }
+        folded = {"hide-input", "remove-input", "remove-cell"} & set(
+            cell.metadata.get("tags", ())
+        )
+        if calls & {"glue", "show"} and not folded:
+            yield f"a cell glues or shows; tag it hide-input:\n{cell.source}"
 
 
 def pictures_have_alt_text(chapter: Chapter) -> Iterator[str]:

@@ -406,7 +406,8 @@ def test_an_error_names_the_line(tmp_path: Path) -> None:
 def test_folded_cells_stay_folded(tmp_path: Path, tag: str) -> None:
     chapter = spoiled(tmp_path, "[nbval-check-output, any-checkpoint]", f"[{tag}]")
     cells = [cell for cell in convert(chapter).cells if cell.cell_type == "code"]
-    (folded,) = [cell for cell in cells if "source_hidden" in cell.metadata]
+    folded, glued = [cell for cell in cells if "source_hidden" in cell.metadata]
+    assert "glue(" in glued.source
     assert folded.source.startswith("sides = [1, 2, 3]")
     assert folded.metadata.source_hidden is True
     assert folded.metadata.jupyter.source_hidden is True

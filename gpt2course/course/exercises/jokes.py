@@ -147,7 +147,7 @@ def step(f) -> str:
 @checker("jokes-ends")
 def ends(f) -> str:
     if isinstance(f([[1]], 0, 5), str):
-        raise NotYet("there is no answer yet; return a share, 0 to 1")
+        raise NotYet("there is no answer yet; return a fraction, 0 to 1")
     got = f([[1, 0], [1, 2, 3], [0], [1, 2, 3, 0]], 0, 3)
     if got == 0.75:
         raise NotYet(
@@ -158,15 +158,15 @@ def ends(f) -> str:
         raise NotYet("this is a number of texts; divide by how many there are")
     if got != 0.5:
         raise NotYet(
-            "two of these four texts end within three tokens, a share of 0.5; yours "
+            "two of these four texts end within three tokens, a fraction of 0.5; yours "
             f"is {got}"
         )
     if f([[0, 5]], 0, 3) != 1:
         raise NotYet(
-            "a text that ended counts, even if something was written behind the end"
+            "a text that ended counts, even if something was written after the end"
         )
     if f([], 0, 3) is not None:
-        raise NotYet("no texts have no share: give None, and not an error or 0")
+        raise NotYet("no texts have no fraction: give None, and not an error or 0")
     return "A model that cannot stop is found by this number, whatever its loss."
 
 

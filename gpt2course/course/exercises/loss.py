@@ -95,18 +95,18 @@ def labels(f) -> str:
         raise NotYet("nothing is masked: what comes after the length has to be -100")
     if not torch.equal(got, right):
         raise NotYet(f"it should be {right.tolist()}; yours is {got.tolist()}")
-    return "The model is told where a text ends, and is not trained on the filling."
+    return "The model is told where a text ends, and is not trained on the padding."
 
 
 @checker("loss-answer")
 def answer(f) -> str:
     torch.manual_seed(4)
     scores, ids, n = torch.randn(1, 7, 13), torch.randint(13, (1, 7)), 4
-    prices = F.cross_entropy(scores[0, :-1], ids[0, 1:], reduction="none")
+    losses = F.cross_entropy(scores[0, :-1], ids[0, 1:], reduction="none")
     got = float(f(scores, ids, n))
-    if abs(got - prices.mean().item()) < 1e-4:
+    if abs(got - losses.mean().item()) < 1e-4:
         raise NotYet("this is the loss of the whole text; the prompt must not count")
-    if abs(got - prices[n:].mean().item()) < 1e-4:
+    if abs(got - losses[n:].mean().item()) < 1e-4:
         raise NotYet(
             "the first token of the answer is missing: the last row of the prompt "
             "predicts it"
@@ -115,12 +115,12 @@ def answer(f) -> str:
         raise NotYet(
             "you compare each row with its own token; it predicts the next one"
         )
-    if abs(got - prices[n - 1 :].sum().item()) < 1e-4:
+    if abs(got - losses[n - 1 :].sum().item()) < 1e-4:
         raise NotYet("this is the sum; take the mean over the answer's tokens")
-    if abs(got - prices[n - 1 :].mean().item()) > 1e-4:
+    if abs(got - losses[n - 1 :].mean().item()) > 1e-4:
         raise NotYet(
             "with a prompt of 4 of 7 tokens it should be "
-            f"{prices[n - 1 :].mean():.4f}; yours is {got:.4f}"
+            f"{losses[n - 1 :].mean():.4f}; yours is {got:.4f}"
         )
     return (
         "Chat models are trained with this loss: the user's words are read, but not "
@@ -138,11 +138,11 @@ def pieces(f) -> str:
         )
     if abs(got - 1100) < 1e-3:
         raise NotYet(
-            "this is the sum of all prices; divide by the number of all tokens"
+            "this is the sum of all losses; divide by the number of all tokens"
         )
     if abs(got - 2.75) > 1e-6:
         raise NotYet(
-            f"300 tokens at 2 and 100 at 5 nats cost 2.75 a token; yours is {got}"
+            f"300 tokens at 2 and 100 at 5 nats cost 2.75 per token; yours is {got}"
         )
     got = float(f([1.0, float("nan")], [10, 0]))
     if math.isnan(got):
