@@ -2,7 +2,18 @@
 // The theme sees to code and to its own tables; this to formulas, outputs and figures.
 const FORMULAS = "div.math, div.math mjx-container";
 const WIDE =
-  ".pst-scrollable-table-container, .cell_output .output.text_html, figure.course-figure";
+  ".pst-scrollable-table-container, .cell_output .output.text_html, figure.course-figure,"
+  + ".output.stream.course-columns";
+
+// What a cell prints in columns scrolls like a table; other printed lines wrap.
+const findColumns = () => {
+  for (const box of document.querySelectorAll(".cell_output .output.stream")) {
+    const lines = box.textContent.split("\n");
+    const aligned = lines.filter((line) => /\S {2,}\S/.test(line)).length > 1;
+    const short = Math.max(...lines.map((line) => line.length)) <= 80;
+    box.classList.toggle("course-columns", aligned && short);
+  }
+};
 
 const lookAtWidths = () => {
   for (const box of document.querySelectorAll(`${FORMULAS}, ${WIDE}`)) {
@@ -20,6 +31,7 @@ const lookAtPosition = ({ target: box }) => {
 };
 
 addEventListener("load", () => {
+  findColumns();
   lookAtWidths();
   window.MathJax?.startup?.promise?.then(lookAtWidths);
 });

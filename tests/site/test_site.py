@@ -535,6 +535,10 @@ def test_what_is_wide_says_that_it_scrolls(visit):
         "e => e.matches('.course-wide-end')", arg=table.element_handle()
     )
     assert "Scroll back" in table.evaluate(hint)
+    printed = page.locator(".output.stream.course-columns").first
+    assert "layers, width" in printed.inner_text()
+    assert "Scroll sideways" in printed.evaluate(hint)
+    assert printed.get_attribute("tabindex") == "0"
     page.set_viewport_size({"width": 1280, "height": 844})
     page.wait_for_function("() => !document.querySelector('table.course-wide')")
     assert visit.problems == []
