@@ -1,26 +1,36 @@
-// Finds a message, or a name, among the boxes of a page: paste a message whole, with what is particular to
-// your case, or type a few words. Everything is in the page; nothing is asked for.
+// Finds a message, or a name, among the boxes of a page and the items of its folded lists: paste a message whole,
+// with what is particular to your case, or type a few words. Everything is in the page; nothing is asked for.
 const plain = (text) => text.toLowerCase().replaceAll(/[`'"“”‘’\s]+/g, " ").trim();
 
-// A title's ellipses stand for what differs from case to case.
-const isInside = (pasted, title) => {
-  let from = 0;
+// Where a title stands in what was pasted, and how much of it; its ellipses stand for what differs from case to case.
+const placeOf = (pasted, title) => {
   const pieces = plain(title).split("…").map((piece) => piece.trim()).filter((piece) => piece.length > 2);
-  return pieces.length > 0 && pieces.every((piece) => {
-    const at = pasted.indexOf(piece, from);
-    from = at + piece.length;
-    return at >= 0;
-  });
+  let [start, end] = [-1, 0];
+  for (const piece of pieces) {
+    const at = pasted.indexOf(piece, end);
+    if (at < 0) return null;
+    if (start < 0) start = at;
+    end = at + piece.length;
+  }
+  return pieces.length ? { start, end, length: pieces.join("").length } : null;
 };
+
+// "… is …; it must be at least 1" is inside of many messages that have a title of their own, which says more.
+const saysMore = (one, other) =>
+  one.start <= other.start && other.end <= one.end && one.length > other.length;
 
 const has = (element, wanted) => {
   const text = plain(element.textContent);
   return wanted.split(" ").every((word) => text.includes(word));
 };
-const titleOf = (box) => box.querySelector("summary");
+const titleOf = (box) => box.querySelector("summary, code");
 
-const byMessage = (boxes, wanted) =>
-  boxes.filter((box) => has(box, wanted) || isInside(wanted, titleOf(box).textContent));
+const byMessage = (boxes, wanted) => {
+  const places = new Map(boxes.map((box) => [box, placeOf(wanted, titleOf(box).textContent)]));
+  const pasted = [...places.values()].filter(Boolean);
+  const isPasted = (place) => place && !pasted.some((other) => saysMore(other, place));
+  return boxes.filter((box) => has(box, wanted) || isPasted(places.get(box)));
+};
 
 // A name is mentioned in many boxes: those whose title has it come before.
 const byName = (boxes, wanted) => {
@@ -30,7 +40,8 @@ const byName = (boxes, wanted) => {
 
 const setUp = (paragraph) => {
   const [what, find] = paragraph.matches(".course-filter-names") ? ["name", byName] : ["message", byMessage];
-  const boxes = [...document.querySelectorAll("details.sd-dropdown")];
+  const boxes = [...document.querySelectorAll("details.sd-dropdown, li.course-message")];
+  const lists = [...document.querySelectorAll("details.course-messages")];
   const sections = [...document.querySelectorAll("main section section")].filter((s) => s.querySelector("details"));
   const label = document.createElement("label");
   const input = Object.assign(document.createElement("input"), { type: "search", autocomplete: "off" });
@@ -41,6 +52,10 @@ const setUp = (paragraph) => {
     const wanted = plain(input.value);
     const shown = wanted ? find(boxes, wanted) : boxes;
     for (const box of boxes) box.hidden = !shown.includes(box);
+    for (const list of lists) {
+      list.hidden = ![...list.querySelectorAll("li")].some((item) => !item.hidden);
+      list.open = wanted !== "" && !list.hidden;
+    }
     for (const section of sections) section.hidden = ![...section.querySelectorAll("details")].some((box) => !box.hidden);
     if (wanted && shown.length === 1) shown[0].open = true;
     const none = `None of these ${what}s. Try fewer words.`;

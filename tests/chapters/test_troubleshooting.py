@@ -16,14 +16,11 @@ import pytest
 from references import BOOK, ROOT
 
 from tools.chapters import read_chapter
+from tools.messages import boxes, collected, is_inside, listed
 
-BOX = re.compile(r"^:::\{dropdown\} (.+)\n(?:% (.+)\n)?", flags=re.M)
+PAGE = read_chapter(BOOK / "troubleshooting.md")
 # title, and where another program has the message
-BOXES = [
-    (title.strip("`"), where)
-    for title, where in BOX.findall(read_chapter(BOOK / "troubleshooting.md"))
-    if title.startswith("`")
-]
+BOXES = boxes(PAGE)
 OWN = [title for title, where in BOXES if not where]
 OF_OTHERS = [(title, where) for title, where in BOXES if "/" in where]
 
@@ -69,6 +66,18 @@ def test_the_page_has_the_messages_and_says_where_others_are_from() -> None:
     assert len(OF_OTHERS) >= 3
     rest = {where for _, where in BOXES} - {"", *(where for _, where in OF_OTHERS)}
     assert rest == {"Python", "torch: compiled"}
+
+
+def test_every_message_is_in_a_box_or_listed_once() -> None:
+    rows = [message for group in listed(PAGE).values() for message in group]
+    assert len(rows) > 200
+    assert len({(row.room, row.text) for row in rows}) == len(rows)
+    of_boxes = [message for message in collected()[0] if message not in rows]
+    assert len(of_boxes) > 30
+    for message in of_boxes:
+        assert any(is_inside(title, message.text) for title in OWN), message
+    for row in rows:
+        assert not any(is_inside(title, row.text) for title in OWN), row
 
 
 def test_a_message_with_other_values_is_not_found(printed: str) -> None:

@@ -213,22 +213,67 @@ def test_a_message_is_found_on_a_phone(visit):
     """Pasted whole with one's own values, by a few words, or not at all."""
     page = visit("book/troubleshooting.html", width=390)
     box = page.get_by_label("Find a message")
-    shown = page.locator("details:visible summary")
+    shown = page.locator("details.sd-dropdown:visible summary")
+    listed = page.locator("li.course-message code:visible")
+    lists = page.locator("details.course-messages:visible")
     found = page.locator("main output")
-    everything = shown.count()
+    boxes, rows = shown.count(), page.locator("li.course-message").count()
+    everything = boxes + rows
+    expect(listed).to_have_count(0)  # folded
+    folded = lists.count()
+    assert folded > 5
     box.fill("Cannot download openai-community/gpt2: no connection; without a network")
     expect(shown).to_have_text(["cannot download …: …"])
     expect(found).to_have_text(f"1 of {everything} messages")
     expect(page.locator("details[open]:visible")).to_have_count(1)
     box.fill("ctrl-c resumes")
     expect(shown).to_contain_text("stopped after step")
+    # one that no box explains: its list opens, and shows it alone
+    said = "it must be a whole number of at least 1 (leave it out to keep every token)"
+    box.fill(f"Traceback (most recent call last):\nValueError: top_k is 2.5; {said}")
+    expect(shown).to_have_count(0)
+    expect(listed).to_have_text([f"top_k is …; {said}"])
+    expect(lists).to_have_count(1)
+    expect(found).to_have_text(f"1 of {everything} messages")
+    # a shorter title that is inside of a longer one says less
+    at_least = re.compile(r"^… is …; it must be at least 1$")
+    box.fill("logging_steps is 0; it must be at least 1")
+    expect(listed).to_have_text([at_least])
+    box.fill("limit is 0; it must be at least 1")
+    expect(listed).to_have_text(["limit is …; it must be at least 1"])
+    box.fill(
+        "eval_steps is 0; it must be at least 1\nlimit is 0; it must be at least 1"
+    )
+    expect(listed).to_have_count(2)
+    box.fill("weight_map")
+    expect(listed).to_have_text(["… has no weight_map"])
     box.fill("no such message anywhere")
     expect(shown).to_have_count(0)
+    expect(lists).to_have_count(0)
     expect(found).to_have_text(re.compile("^None of these messages"))
     box.fill("")
-    expect(shown).to_have_count(everything)
-    assert everything > 40
+    expect(shown).to_have_count(boxes)
+    expect(lists).to_have_count(folded)
+    expect(listed).to_have_count(0)
+    assert boxes > 40
+    assert rows > 200
     assert visit.problems == []
+
+
+@pytest.mark.site
+def test_the_list_of_messages_is_light_and_its_links_lead_to_the_api(site):
+    page = (site / "book/troubleshooting.html").read_text(encoding="utf-8")
+    assert len(page) < 300 * KILOBYTE
+    rows = re.findall(r'<li class="course-message">(.*?)</li>', page, re.S)
+    names = re.findall(r'<a [^>]*href="api\.html#([^"]+)"', "".join(rows))
+    known = set(
+        re.findall(r'id="([^"]+)"', (site / "book/api.html").read_text("utf-8"))
+    )
+    assert len(names) > 200
+    assert set(names) <= known
+    # what has no link is a command
+    alone = re.sub(r"<a .*?</a>", "", "".join(rows))
+    assert set(re.findall(r"<span>([^ <]+)", alone)) == {"gpt2course"}
 
 
 COLOURS = """selector => {

@@ -22,6 +22,7 @@ from sphinx.search.en import SearchEnglish
 from tools import stale
 from tools.chapters import chapter_files, read_chapter
 from tools.execute import is_cached, read_notebook
+from tools.messages import in_markdown
 from tools.publication import ROOT
 from tools.reference import shown_text
 
@@ -83,6 +84,8 @@ class Secrets:
             public.append(of_others)
             if "```{room}" in rest:
                 public.append(shown_text())
+            if "```{messages}" in rest:
+                public += in_markdown(text)
         return cls(solutions, "\n".join(public))
 
     def leaks(self, folder: Path) -> list[str]:

@@ -17,6 +17,7 @@ from sphinx.directives.code import LiteralInclude, LiteralIncludeReader
 from tools.bibliography import listed
 from tools.chapters import Rating, exercise_name, read_chapter
 from tools.lessons import guide, lesson
+from tools.messages import in_markdown
 from tools.notebooks.prose import Prose, anchor, escape_bars
 from tools.quiz import read_quiz
 from tools.reference import notebook_part
@@ -180,6 +181,8 @@ class Page(Prose):
                 return self.planned(name, argument, body)
             case "room":
                 return notebook_part(argument)
+            case "messages":
+                return in_markdown(read_chapter(self.path))
             case "include":
                 return self.included(argument, options)
             case "code-block" | "code" | "sourcecode":
