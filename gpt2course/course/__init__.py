@@ -38,7 +38,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             *("attention_map", "axes", "bars", "confusion", "grid"),
             *("grouped_bars", "lines", "next_tokens", "panels"),
         ],
-        "recorded": ["real_next_tokens", "real_samples"],
+        "recorded": [
+            *("real_evaluations", "real_next_tokens", "real_samples", "real_speed"),
+        ],
         "widgets": ["explore", "live_loss", "probability_bars", "static", "surprise"],
     },
 )

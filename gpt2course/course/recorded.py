@@ -1,6 +1,7 @@
 """What the real GPT-2 answered, beside the mini: nothing where nobody recorded it.
 
-benchmarks/real_gpt2.py writes the file, on a machine that reaches the hub.
+benchmarks/real_gpt2.py and benchmarks/evaluation.py write the files, on a machine that
+reaches the hub.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ if TYPE_CHECKING:
 NAME = "real-gpt2"  # of the measurement
 
 
-def _recorded(prompt: str) -> tuple[str, dict] | None:
-    """The checkpoint's name and its row for a prompt.
-
-    None without a file, and where the page itself runs on a published checkpoint.
-    """
+def _record() -> dict | None:
+    """The record; None without one, and where the page itself runs on a published
+    checkpoint."""
     if NAME not in measurements.names() or checkpoint_name() in HUB_CHECKPOINTS:
         return None
-    found = measurements.read(NAME)
+    return measurements.read(NAME)
+
+
+def _recorded(prompt: str) -> tuple[str, dict] | None:
+    """The checkpoint's name and its row for a prompt, if there is a record of it."""
+    if not (found := _record()):
+        return None
     rows = [row for row in found["rows"] if row["prompt"] == prompt]
     return (found["checkpoint"], rows[0]) if rows else None
 
@@ -69,3 +74,45 @@ def real_samples(prompt: str, settings: str) -> None:
     print(f"recorded from the real {name}:")
     for text in texts:
         print("•", prompt + text.replace("\n", " "))
+
+
+def real_speed() -> None:
+    """Print how fast the real GPT-2 wrote, and where; nothing without a record.
+
+    Chapter: cache.
+    """
+    if not (found := _record()):
+        return
+    machine = found["machine"]
+    print(
+        f"recorded from the real {found['checkpoint']}: "
+        f"{found['tokens_per_second']:,.0f} greedy tokens per second\n"
+        f"({machine['accelerator'] or machine['processor']}, one text, with the cache)"
+    )
+
+
+def real_evaluations() -> dict[str, dict[str, float]]:
+    """Our own results with the published sizes on the real sets, as far as recorded.
+
+    Returns:
+        a size's results with the keys of `gpt2course.evaluation.HARNESS`: "wikitext2"
+        per word, "lambada_acc" in per cent, "lambada_ppl". A size that nobody measured
+        is not there.
+
+    Chapter: evaluating as the paper did.
+    """
+    found = {}
+    for size in HUB_CHECKPOINTS:
+        if (name := f"evaluation-{size}") not in measurements.names():
+            continue
+        record = measurements.read(name)
+        if record["data"] != "hub":
+            continue
+        by_task = {row["task"]: row for row in record["rows"]}
+        last_word = by_task["last-word"]
+        found[size] = {
+            "wikitext2": by_task["perplexity"]["word_perplexity"],
+            "lambada_acc": 100 * last_word["accuracy"],
+            "lambada_ppl": last_word["perplexity"],
+        }
+    return found

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
+from chapter import CHAPTERS
 
 from gpt2course.checkpoints import load_checkpoint, load_tokenizer
 
@@ -54,3 +56,15 @@ def test_numbers_agree_up_to_the_tolerance(script):
 def test_the_article_s_ids_are_those_of_the_real_vocabulary(script):
     article = json.loads(script.ARTICLE.read_text(encoding="utf-8"))["any size"]
     assert load_tokenizer("gpt2").encode(article["prompt"]) == article["input_ids"]
+
+
+def test_pages_show_every_prompt_and_ask_for_no_other(script):
+    asked = re.compile(r"^real_(\w+)\(\"(.+?)\"(?:, \"(.+?)\")?\)", flags=re.M)
+    shown = [
+        found
+        for path in CHAPTERS
+        for found in asked.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert {prompt for _, prompt, _ in shown} == set(script.PROMPTS)
+    for kind, _, settings in shown:
+        assert settings in script.SETTINGS or kind == "next_tokens"

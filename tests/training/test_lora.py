@@ -71,6 +71,30 @@ def test_a_killed_run_ends_bitwise_like_one_that_was_not(finished, tmp_path):
     assert_same_end(tmp_path, folder)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_the_recipe_for_a_t4_learns_and_resumes_bitwise(tmp_path):
+    recipe = replace(LORA, mixed_precision="fp16", gradient_checkpointing=True)
+    whole, killed, model = tmp_path / "whole", tmp_path / "killed", random_model(SHAPE)
+    done = run(whole, recipe, model=model)
+    assert done.trained_parameters == PARAMETERS
+    assert done.best_loss < done.first_loss - 0.1
+    if not (child := os.fork()):  # as above
+        try:
+            run(killed, recipe, model=model, watch=die_at_step(8))
+        finally:
+            os._exit(1)
+    os.waitpid(child, 0)
+    assert log(killed)[-1]["step"] == 8
+    run(killed, recipe, model=model)
+    assert_same_end(killed, whole)
+    scalers = [
+        torch.load(folder / "state.pt")["optimizers"]["scaler"]
+        for folder in (whole, killed)
+    ]
+    assert scalers[0]["scale"] >= 1
+    assert scalers[0] == scalers[1]
+
+
 def test_hugging_face_s_model_is_merged_alike():
     theirs, ours = twins(QUIET)
     ids = random_ids(QUIET, 2, 9)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import weakref
 from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 import torch
+from allocated import Allocated
 from conftest import TINY, random_ids
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from gpt2course.cache import KVCache
 from gpt2course.config import SIZES, GPT2Config
@@ -60,34 +58,6 @@ WAYS = [
     {"lora_rank": 4, "mixed_precision": "bf16", "gradient_checkpointing": True},
     {"lora_rank": 4, "mixed_precision": "bf16", "frozen_dtype": "bfloat16"},
 ]
-
-
-class Allocated(TorchDispatchMode):
-    """Counts the bytes of all storages that live, and the most of them at one time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self.known: set[int] = set()
-
-    def see(self, tensor: torch.Tensor) -> None:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in self.known:
-            self.known.add(storage._cdata)
-            self.now += storage.nbytes()
-            self.peak = max(self.peak, self.now)
-            weakref.finalize(storage, self.forget, storage._cdata, storage.nbytes())
-
-    def forget(self, key: int, size: int) -> None:
-        self.known.discard(key)
-        self.now -= size
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        output = function(*args, **(kwargs or {}))
-        for tensor in tree_leaves(output):
-            if isinstance(tensor, torch.Tensor):
-                self.see(tensor)
-        return output
 
 
 class LoRA(nn.Module):
