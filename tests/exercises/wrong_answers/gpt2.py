@@ -41,6 +41,43 @@ def one_too_few(model, ids, n):
     return in_place(model, list(ids), n - 1)
 
 
+def pair_by(score, ids_of=lambda ids, place: int(ids[place])):
+    def best(model, input_ids, k):
+        first, ids = model(torch.tensor([input_ids]))[0, -1].topk(k)
+        second = model(torch.tensor([[*input_ids, int(i)] for i in ids]))[:, -1]
+        both = score(first[:, None], second)
+        place, column = divmod(int(both.argmax()), both.size(1))
+        return ids_of(ids, place), column
+
+    return best
+
+
+def product(first, second):
+    """For logits that are logarithms of probabilities: the first row's are."""
+    return first.exp() * second.softmax(-1)
+
+
+def one_after_the_other(model, input_ids, k):
+    text = list(input_ids)
+    return in_place(model, text, 2)
+
+
+def in_a_loop(model, input_ids, k):
+    p, ids = model(torch.tensor([input_ids]))[0, -1].softmax(-1).topk(k)
+    found = []
+    for probability, i in zip(p.tolist(), ids.tolist(), strict=True):
+        after = model(torch.tensor([[*input_ids, i]]))[0, -1].softmax(-1)
+        found.append((probability * after.max().item(), i, int(after.argmax())))
+    return max(found)[1:]
+
+
+def without_the_text(model, input_ids, k):
+    p, ids = model(torch.tensor([input_ids]))[0, -1].softmax(-1).topk(k)
+    both = p[:, None] * model(ids[:, None])[:, -1].softmax(-1)
+    place, column = divmod(int(both.argmax()), both.size(1))
+    return int(ids[place]), column
+
+
 WRONG = {
     "gpt2-needed": [
         (below, "the token that reaches the fraction counts too"),
@@ -59,5 +96,32 @@ WRONG = {
         (with_the_prompt, "without the prompt"),
         (one_id_repeated, "appended before you ask again"),
         (one_too_few, "yours are 4"),
+    ],
+    "gpt2-shape": [
+        (((4, 10, 768), 4 * 50257), "stand for a token inside"),
+        (((4, 50257), 4 * 50257), "a row after each token"),
+        (((4, 10), 4), "this is the shape of the ids"),
+        (((10, 4, 50257), 4 * 50257), "in this order"),
+        (((4, 10, 50257), 4 * 10 * 50257), "tokens that stand in the text already"),
+        (((4, 10, 50257), 50257), "there are four"),
+        (((4, 10, 50257), 4), "a whole row has to be looked at"),
+        ((4, 10, 50257), "two things are asked for"),
+    ],
+    "gpt2-pair": [
+        (one_after_the_other, "may have a surer continuation"),
+        (pair_by(lambda first, second: second.softmax(-1)), "multiply by its"),
+        (
+            pair_by(lambda first, second: first.exp() + second.softmax(-1)),
+            "is their product",
+        ),
+        (pair_by(lambda first, second: first + second), "have no common scale"),
+        (pair_by(product, lambda ids, place: place), "a place among the k best"),
+        (
+            lambda model, ids, k: pair_by(product)(model, ids, k)[::-1],
+            "in the wrong order",
+        ),
+        (without_the_text, "with its first token appended"),
+        (lambda model, ids, k: pair_by(product)(model, ids, 5), "with k = 1"),
+        (in_a_loop, "the model was asked 6 times"),
     ],
 }
