@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from gpt2course.checkpoints import load_tokenizer
+from collections.abc import Callable
+from itertools import pairwise
+
+from gpt2course.checkpoints import gpt2_vocabulary, load_tokenizer
 from gpt2course.course.exercises import NotYet, checker
 from gpt2course.generation import decode_utf8
 
@@ -93,3 +96,101 @@ def roundtrip(ids) -> str:
             "text that needs fewer than three"
         )
     return f"{ids} reads {text!r}, and encodes to {again}."
+
+
+# a small vocabulary's merges, in the order in which they were learned
+_LEARNED = (("b", "c"), ("c", "d"), ("a", "b"), ("a", "a"), ("bc", "d"), ("a", "bcd"))
+
+
+def _merged(
+    word: str,
+    ranks: dict[tuple[str, str], int],
+    choose: Callable[[list[int]], int] = min,
+    rounds: int = 99,
+) -> list[str]:
+    """The pieces of a word when `choose` says which of the ranks is merged next."""
+    pieces = list(word)
+    for _ in range(rounds):
+        found = [ranks[pair] for pair in pairwise(pieces) if pair in ranks]
+        if not found:
+            break
+        rank, result = choose(found), []
+        for piece in pieces:
+            if result and ranks.get((result[-1], piece)) == rank:
+                result[-1] += piece
+            else:
+                result.append(piece)
+        pieces = result
+    return pieces
+
+
+def _longest(word: str, vocabulary: dict[str, int]) -> list[str]:
+    """The pieces of a word when the longest one that fits is always taken."""
+    pieces, place = [], 0
+    while place < len(word):
+        ends = range(len(word), place, -1)
+        pieces.append(next(word[place:e] for e in ends if word[place:e] in vocabulary))
+        place += len(pieces[-1])
+    return pieces
+
+
+@checker("tokens-encode")
+def encode(f) -> str:
+    vocabulary, merges = gpt2_vocabulary()
+    pieces = [*"abcd", *map("".join, _LEARNED)]
+    small, real = (
+        ({pair: n for n, pair in enumerate(learned)}, ids)
+        for learned, ids in (
+            (_LEARNED, {piece: n for n, piece in enumerate(pieces)}),
+            (merges, vocabulary),
+        )
+    )
+    for word, (ranks, ids) in (
+        ("d", small),
+        ("bcd", small),
+        ("abcd", small),
+        ("abc", small),
+        ("aaa", small),
+        ("bcbc", small),
+        ("Ġhahaha", real),
+        ("Ġrewatchable", real),
+    ):
+        got, right = list(f(word, dict(ranks), dict(ids))), _merged(word, ranks)
+        if any(isinstance(piece, str) for piece in got):
+            raise NotYet("these are pieces, not ids: look each up in the vocabulary")
+        if got == [ids[piece] for piece in right]:
+            continue
+        texts = {n: piece for piece, n in ids.items()}
+        pieces = [texts.get(n, f"? ({n})") for n in got]
+        for wrong, why in (
+            (
+                _longest(word, ids),
+                "you take the longest piece that fits. BPE does not look at lengths: "
+                "the merges decide",
+            ),
+            (
+                _merged(word, ranks, lambda found: found[0]),
+                "you merge the first pair that has a rank; merge the one with the "
+                "lowest rank, wherever it stands",
+            ),
+            (
+                _merged(word, ranks, max),
+                "you merge what was learned last; the lowest rank comes first",
+            ),
+            (
+                _merged(word, ranks, rounds=1),
+                "one merge is not enough: a new piece may form a pair that has a rank",
+            ),
+        ):
+            if pieces == wrong:
+                raise NotYet(f"{word!r} became {pieces}: {why}")
+        if "".join(pieces) != word:
+            raise NotYet(
+                f"{word!r} became {pieces}, which no longer reads {word!r}: a merge "
+                "takes two pieces away and puts one in their place"
+            )
+        raise NotYet(f"{word!r} should become {right}; yours is {pieces}")
+    return (
+        "' hahaha' is ' ha', 'h', 'aha' for GPT-2, though ' haha' is a token, too: the "
+        "merges decide, not the lengths."
+    )

@@ -94,6 +94,61 @@ def dropping(pieces):
     return b"".join(pieces).decode("utf-8", "ignore")
 
 
+def encoder(pieces_of):
+    return lambda word, ranks, vocabulary: [
+        vocabulary[piece] for piece in pieces_of(word, ranks, vocabulary)
+    ]
+
+
+def ranked(word, ranks):
+    return [pair for pair in pairwise(word) if pair in ranks]
+
+
+def merging(choose, rounds=99):
+    def pieces_of(word, ranks, vocabulary):
+        pieces = list(word)
+        for _ in range(rounds):
+            if found := ranked(pieces, ranks):
+                pieces = merged(pieces, choose(found, ranks))
+        return pieces
+
+    return pieces_of
+
+
+def lowest(pairs, ranks):
+    return min(pairs, key=ranks.get)
+
+
+def longest_piece(word, ranks, vocabulary):
+    pieces = []
+    while word:
+        n = max(n for n in range(len(word) + 1) if word[:n] in vocabulary)
+        pieces.append(word[:n])
+        word = word[n:]
+    return pieces
+
+
+def tokens_twice(word, ranks, vocabulary):
+    """Appends the merged pair and keeps its second piece for the next pair."""
+    pieces = list(word)
+    while found := ranked(pieces, ranks):
+        pair, result = lowest(found, ranks), []
+        for a, b in pairwise([*pieces, ""]):
+            result.append(a + b if (a, b) == pair else a)
+        pieces = result
+    return pieces
+
+
+def first_place_only(word, ranks, vocabulary):
+    pieces = list(word)
+    for pair in sorted(ranks, key=ranks.get):
+        found = list(pairwise(pieces))
+        if pair in found:
+            n = found.index(pair)
+            pieces[n : n + 2] = ["".join(pair)]
+    return pieces
+
+
 def ids(*pieces):
     return load_tokenizer("gpt2").convert_tokens_to_ids(list(pieces))
 
@@ -120,5 +175,20 @@ WRONG = {
         (ids("the", "Ġcat", "Ġsat"), "encodes to the same ids again"),
         ([50256, 50257, 0], "three ids between 0 and 50256 are needed"),
         (["c", "a", "t"], "ids are numbers"),
+    ],
+    "tokens-encode": [
+        (lambda word, *_: merging(lowest)(word, *_), "these are pieces, not ids"),
+        (encoder(merging(lowest, rounds=1)), "one merge is not enough"),
+        (
+            encoder(merging(lambda pairs, ranks: max(pairs, key=ranks.get))),
+            "the lowest rank comes first",
+        ),
+        (
+            encoder(merging(lambda pairs, ranks: pairs[0])),
+            "you merge the first pair that has a rank",
+        ),
+        (encoder(longest_piece), "the longest piece that fits"),
+        (encoder(tokens_twice), "no longer reads"),
+        (encoder(first_place_only), "'bcbc' should become ['bc', 'bc']"),
     ],
 }
