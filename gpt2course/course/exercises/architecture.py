@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 
 from gpt2course.checkpoints import from_hf
 from gpt2course.config import SIZES, GPT2Config
 from gpt2course.course.exercises import NotYet, checker
-from gpt2course.model import GPT2
+from gpt2course.model import GPT2, MLP, Block, CausalSelfAttention
 
 
 @checker("architecture-layernorm", tensors=True, without=(F.layer_norm,))
@@ -132,3 +135,154 @@ def translate(f) -> str:
                 "need the transpose too"
             )
     return "Every tensor is in its place, the square one included."
+
+
+def _no_positions(model: GPT2) -> None:
+    model.wpe.weight.zero_()
+
+
+def _no_last_norm(model: GPT2) -> None:
+    model.ln_f = torch.nn.Identity()
+
+
+def _sees_the_future(model: GPT2) -> None:
+    for block in model.h:
+        forward = block.attn.forward
+        block.attn.forward = lambda x, *_, f=forward: f(
+            x, torch.ones(2 * (x.size(1),), dtype=torch.bool)
+        )
+
+
+def _exact_gelu(model: GPT2) -> None:
+    for block in model.h:
+        block.mlp = torch.nn.Sequential(
+            block.mlp.c_fc, torch.nn.GELU(), block.mlp.c_proj
+        )
+
+
+def _no_curve(model: GPT2) -> None:
+    for block in model.h:
+        block.mlp = torch.nn.Sequential(block.mlp.c_fc, block.mlp.c_proj)
+
+
+def _no_scale(model: GPT2) -> None:
+    C, D = model.config.n_embd, model.config.n_embd // model.config.n_head
+    for block in model.h:
+        block.attn.c_attn.weight[:C] *= D**0.5  # larger queries: no division by it
+        block.attn.c_attn.bias[:C] *= D**0.5
+
+
+def _one_head(model: GPT2) -> None:
+    for block in model.h:
+        block.attn.n_head = 1
+
+
+def _heads_before_the_three(model: GPT2) -> None:
+    """A third of each head, in place of all heads' queries, all keys, all values."""
+    for linear in (block.attn.c_attn for block in model.h):
+        for part in (linear.weight, linear.bias):
+            rows = part.unflatten(0, (model.config.n_head, 3, -1)).transpose(0, 1)
+            part.copy_(rows.flatten(0, 2).clone())
+
+
+def _heads_not_side_by_side(model: GPT2) -> None:
+    H = model.config.n_head
+
+    def mixed(_, inputs: tuple[torch.Tensor]) -> torch.Tensor:
+        heads = inputs[0].unflatten(-1, (H, -1)).transpose(1, 2)  # (B, H, T, D)
+        return heads.reshape(inputs[0].shape)
+
+    for block in model.h:
+        block.attn.c_proj.register_forward_pre_hook(mixed)
+
+
+def _nothing_added(model: GPT2) -> None:
+    for block in model.h:
+        block.forward = lambda x, *_, b=block: b.mlp(b.ln_2(b.attn(b.ln_1(x))))
+
+
+def _normalised_stream(model: GPT2) -> None:
+    def forward(x: torch.Tensor, block: Block) -> torch.Tensor:
+        x = block.ln_1(x)
+        x = block.ln_2(x + block.attn(x))
+        return x + block.mlp(x)
+
+    for block in model.h:
+        block.forward = lambda x, *_, b=block: forward(x, b)
+
+
+#: what makes of a right model one with a mistake, and what to say of it
+_MISTAKES: tuple[tuple[Callable[[GPT2], None], str], ...] = (
+    (_no_positions, "the positions are missing: add a row of wpe for each place"),
+    (_no_last_norm, "the last norm, ln_f, is missing before the head"),
+    (_sees_the_future, "your attention sees the future: it needs the causal mask"),
+    (
+        _exact_gelu,
+        "this is the exact GELU; GPT-2 was trained with the tanh form "
+        '(approximate="tanh")',
+    ),
+    (_no_curve, "the GELU between the two matrices of the MLP is missing"),
+    (_no_scale, "the scores are not divided by the root of the head size"),
+    (_one_head, "all heads are computed as one: cut the vectors into n_head pieces"),
+    (
+        _heads_before_the_three,
+        "c_attn gives the queries of all heads, then all keys, then all values: cut "
+        "into three first, then into heads",
+    ),
+    (
+        _heads_not_side_by_side,
+        "the heads' outputs are put together in the wrong order: transpose (B, H, T, "
+        "D) to (B, T, H, D) before you flatten it",
+    ),
+    (
+        _nothing_added,
+        "nothing is added: a part's result is added to the stream, x = x + part(...)",
+    ),
+    (
+        _normalised_stream,
+        "you normalise the stream itself; a part reads a normalised copy, and what it "
+        "finds is added to the x from before the norm",
+    ),
+)
+
+
+@checker(
+    "architecture-forward",
+    tensors=True,
+    without=(GPT2, Block, CausalSelfAttention, MLP),
+)
+def forward(f) -> str:
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=19, n_positions=9, n_embd=12, n_layer=2, n_head=3)
+    model = GPT2(config).eval().requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.add_(0.3 * torch.randn_like(parameter))
+    input_ids = torch.randint(config.vocab_size, (2, 6))
+    weights = {name: p.clone() for name, p in model.state_dict().items()}
+    got, right = f(input_ids, weights, config.n_layer, config.n_head), model(input_ids)
+    if tuple(got.shape) == (2, 6, config.n_embd):
+        raise NotYet(
+            "these are vectors (B, T, C): the head is missing, a product with every "
+            "row of wte"
+        )
+    if got.shape != right.shape:
+        raise NotYet(
+            f"ids (2, 6) and {config.vocab_size} tokens give logits of the shape "
+            f"{tuple(right.shape)}; yours have {tuple(got.shape)}"
+        )
+    if torch.allclose(got, right, atol=1e-4):
+        return (
+            "This function is GPT-2: with the weights that OpenAI published it gives "
+            "what theirs gives."
+        )
+    for spoil, why in _MISTAKES:
+        spoiled = copy.deepcopy(model)
+        spoil(spoiled)
+        if torch.allclose(got, spoiled(input_ids), atol=1e-4):
+            raise NotYet(f"nearly: {why}")
+    gap = (got - right).abs().max()
+    raise NotYet(
+        f"the shape is right, the numbers differ by up to {gap:.2g}. Compare part by "
+        "part with the model of this page: first the sum of the two embeddings, then "
+        "what each block gives"
+    )
