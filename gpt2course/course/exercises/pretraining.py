@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import subprocess
 import sys
 
 import torch
 
+from gpt2course.config import GPT2Config
 from gpt2course.course.exercises import NotYet, checker
-from gpt2course.training import learning_rate_at
+from gpt2course.data import rows_at
+from gpt2course.loss import cross_entropy
+from gpt2course.model import GPT2
+from gpt2course.training import learning_rate_at, pretrain, train_step
 
 
 @checker("pretraining-bits")
@@ -115,3 +120,132 @@ def split(f) -> str:
             f"is {other} in another one)"
         )
     return "The same split on every machine, however the texts are ordered."
+
+
+#: what somebody may do wrong, in the order in which it shows, and what to say of it
+_MISTAKES = {
+    "copies": (
+        "the targets are the inputs: read all tokens of a row but the last, predict "
+        "all but the first"
+    ),
+    "two ahead": (
+        "the targets are two tokens ahead: a row has one token more than is read, so "
+        "it is shifted once"
+    ),
+    "the sum": "this is the sum of the losses; take their mean over all predictions",
+    "after the step": (
+        "the first loss is already lower: each loss is the one that the gradients come "
+        "from, computed before its step"
+    ),
+    "no step": "the loss is that of the first weights throughout: optimizer.step()?",
+    "one batch": (
+        "every step reads the same rows: the number of the step says where in the "
+        "stream it reads"
+    ),
+    "gradients pile up": (
+        "from the second step on, old gradients are added to the new: set them to "
+        "zero after each step"
+    ),
+    "constant": (
+        "all steps use the first learning rate: set that of the step in "
+        "optimizer.param_groups"
+    ),
+    "new optimizer": (
+        "each step makes a new optimizer, which knows nothing of the gradients before: "
+        "make it once, and change its rate"
+    ),
+}
+
+
+def _losses(
+    model: GPT2,
+    stream: torch.Tensor,
+    rates: list[float],
+    n_rows: int,
+    length: int,
+    mistake: str = "",
+) -> list[float]:
+    """The losses of a run; the model is trained."""
+    losses = []
+    optimizer = torch.optim.AdamW(model.parameters())
+    for step, rate in enumerate(rates):
+        if mistake == "new optimizer":
+            optimizer = torch.optim.AdamW(model.parameters())
+        optimizer.param_groups[0]["lr"] = rates[0] if mistake == "constant" else rate
+        rows = rows_at(stream, 0 if mistake == "one batch" else step, n_rows, length)
+        logits, targets = model(rows[:, :-1]), rows[:, 1:]
+        if mistake == "copies":
+            targets = rows[:, :-1]
+        if mistake == "two ahead":
+            logits, targets = logits[:, :-1], rows[:, 2:]
+        loss = cross_entropy(
+            logits, targets, reduction="sum" if mistake == "the sum" else "mean"
+        )
+        loss.backward()
+        if mistake != "no step":
+            optimizer.step()
+        if mistake != "gradients pile up":
+            optimizer.zero_grad()
+        if mistake == "after the step":
+            loss = cross_entropy(model(rows[:, :-1]), targets)
+        losses.append(loss.item())
+    return losses
+
+
+@checker("pretraining-loop", without=(pretrain, train_step))
+def loop(f) -> str:
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=17,
+        n_positions=8,
+        n_embd=16,
+        n_layer=1,
+        n_head=2,
+        embd_pdrop=0,
+        attn_pdrop=0,
+        resid_pdrop=0,
+    )
+    start, rates = GPT2(config), [4e-3, 1.2e-2, 1e-2, 6e-3, 2e-3, 1e-3]
+    stream = torch.arange(200) ** 2 % 17
+    model, theirs = copy.deepcopy(start), copy.deepcopy(start)
+    right = _losses(model, stream, rates, 2, 8)
+    got = list(f(theirs, stream.clone(), list(rates), 2, 8))
+    if len(got) != len(rates):
+        raise NotYet(
+            f"{len(rates)} rates make {len(rates)} steps, with a loss each; yours are "
+            f"{len(got)}"
+        )
+    if any(isinstance(loss, torch.Tensor) for loss in got):
+        raise NotYet("a loss is one number (.item()), a mean over all predictions")
+
+    def same(a: list[float], b: list[float]) -> bool:
+        return all(math.isclose(x, y, rel_tol=1e-3) for x, y in zip(a, b, strict=True))
+
+    if not same(got, right):
+        for mistake, why in _MISTAKES.items():
+            wrong = _losses(copy.deepcopy(start), stream, rates, 2, 8, mistake)
+            if same(got, wrong):
+                raise NotYet(why)
+        step = next(
+            n for n in range(len(got)) if not same(got[n : n + 1], right[n : n + 1])
+        )
+        raise NotYet(
+            f"the losses should be {_short(right)}; yours are {_short(got)}: they "
+            f"differ from step {step} on"
+        )
+    if not all(
+        torch.allclose(a, b, atol=1e-4)
+        for a, b in zip(theirs.parameters(), model.parameters(), strict=True)
+    ):
+        raise NotYet(
+            "all losses are right, but not the weights at the end: is the last step "
+            "taken, at its own rate, in the model that was given?"
+        )
+    return (
+        f"From {right[0]:.2f} to {right[-1]:.2f} nats a token in {len(right)} steps. "
+        "What large runs add to this loop makes it faster and safer, not different."
+    )
+
+
+def _short(losses: list[float]) -> str:
+    return " ".join(f"{loss:.3f}" for loss in losses)
