@@ -12,7 +12,7 @@ from references import BOOK, converter
 
 from tools.chapters import read_chapter
 
-MIN_EXERCISES = 3
+MIN_EXERCISES = 5
 # to read, or to look things up
 NO_EXERCISES = (
     *("index", "basics", "measurements", "glossary", "sources"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
-from gpt2course.course.exercises import NotYet, checker
+from gpt2course.course.exercises import NOTHING_YET, NotYet, checker
 from gpt2course.loss import IGNORE_INDEX
 from gpt2course.training import learning_rate_at
 
@@ -128,4 +130,94 @@ def leak(f) -> str:
     return (
         "GPT-2's authors looked for runs of eight words that WebText shares with their "
         "tests (paper, section 4)."
+    )
+
+
+@checker("silent-failures-rate")
+def rate(f) -> str:
+    nan = math.nan
+    cases = (
+        ({1e-3: [3.5, 3.3, 3.1], 1e-4: [3.5, 3.4, 3.4], 3e-4: [3.5, 3.4, 3.2]}, 1e-3),
+        ({1e-4: [3.5, 3.4, 3.4], 1e-3: [3.5, 3.3, 3.1], 1e-2: [3.5, 6.1, 2.9]}, 1e-3),
+        ({3e-4: [3.5, 3.4, 3.2], 3e-3: [3.5, nan, nan], 3e-2: [nan, nan, nan]}, 3e-4),
+        ({1e-5: [3.5, 3.5, 3.5], 1e-2: [3.5, 4.1, 3.6]}, 1e-5),
+        ({1e-1: [3.5, 9.0, 8.0]}, None),
+    )
+    for runs, right in cases:
+        got = f({rate: list(losses) for rate, losses in runs.items()})
+        if got == right:
+            continue
+        if got is not None and got not in runs:
+            raise NotYet(
+                f"the rate itself is asked for, one of {list(runs)}; yours is {got!r}"
+            )
+        if got is None:
+            raise NotYet(
+                f"of {runs} the rate {right:g} is sound, and yours is None: is there "
+                "nothing here yet, or do you ask that every loss is below the first, "
+                "itself among them?"
+            )
+        losses = runs[got]
+        if not all(map(math.isfinite, losses)):
+            raise NotYet(
+                f"you choose {got:g}, whose losses are {losses}. NaN > 3.5 is False: a "
+                "comparison alone lets it pass, so ask math.isfinite"
+            )
+        if max(losses) > losses[0] and losses[-1] < losses[0]:
+            raise NotYet(
+                f"you choose {got:g}, whose losses are {losses}: it ends lower than it "
+                "began, but it jumped on its way, and what pretraining had taught was "
+                "lost"
+            )
+        if max(losses) > losses[0]:
+            raise NotYet(
+                f"you choose {got:g}, whose losses are {losses}: one is above the "
+                f"first. It should be {right}"
+            )
+        raise NotYet(
+            f"{got:g} is sound, and {right:g} is, too: of {runs} take the largest; "
+            "smaller steps only take longer"
+        )
+    return "Three short runs before the long one cost little, and tell the scale."
+
+
+@checker("silent-failures-ahead")
+def ahead(f) -> str:
+    places = ("its own token", "the next token", "the token after the next")
+    for T, strength in ((8, 4.0), (3, 0.6)):
+        input_ids = torch.stack([torch.randperm(12)[:T] for _ in range(2)])
+        for distance in (1, 2, 0):
+            logits = torch.zeros(2, T, 12)
+            asked = input_ids[:, distance:]
+            logits[:, : T - distance].scatter_(2, asked[..., None], strength)
+            got = f(logits.clone(), input_ids.clone())
+            if got == distance:
+                continue
+            if got is None:
+                raise NotYet(NOTHING_YET)
+            what = (
+                f"these rows predict {places[distance]}, so it is {distance}; yours is "
+                f"{got}"
+            )
+            if got == 0:
+                raise NotYet(
+                    f"{what}. Is one of your losses NaN? logits[:, :-0] is empty: cut "
+                    "with [:, : T - d]"
+                )
+            loss = -logits.log_softmax(-1)
+            sums = [
+                loss[:, : T - d].gather(2, input_ids[:, d:, None]).sum()
+                for d in range(3)
+            ]
+            if got == min(range(3), key=lambda d: sums[d]):
+                raise NotYet(
+                    f"{what}. You compare sums; a larger distance has fewer terms, so "
+                    "compare means"
+                )
+            raise NotYet(
+                f"{what}: for the distance d, row t of the logits meets token t + d"
+            )
+    return (
+        "1 is right, 0 was never shifted, 2 was shifted twice: seen from outside, "
+        "without a look at the code of the training."
     )

@@ -34,6 +34,58 @@ def shares_the_whole_text(train, test, n=5):
     ]
 
 
+def rises(losses):
+    return any(loss > losses[0] for loss in losses)
+
+
+def first_that_does_not_rise(runs):
+    return next((rate for rate, losses in runs.items() if not rises(losses)), None)
+
+
+def last_that_does_not_rise(runs):
+    return max((rate for rate, losses in runs.items() if not rises(losses)), default=0)
+
+
+def lowest_in_the_end(runs):
+    return min(runs, key=lambda rate: runs[rate][-1])
+
+
+def falls_at_once(runs):
+    return max(
+        (rate for rate, losses in runs.items() if losses[1] < losses[0]), default=None
+    )
+
+
+def loss_at(logits, input_ids, distance, reduction="mean"):
+    T = input_ids.size(1)
+    return torch.nn.functional.cross_entropy(
+        logits[:, : T - distance].flatten(0, 1),
+        input_ids[:, distance:].flatten(),
+        reduction=reduction,
+    )
+
+
+def smallest_sum(logits, input_ids):
+    losses = [loss_at(logits, input_ids, d, "sum") for d in range(3)]
+    return int(torch.stack(losses).argmin())
+
+
+def empty_at_zero(logits, input_ids):
+    losses = [
+        torch.nn.functional.cross_entropy(
+            logits[:, :-d].flatten(0, 1),
+            input_ids[:, d : d + logits[:, :-d].size(1)].flatten(),
+        )
+        for d in range(3)
+    ]
+    return int(torch.stack(losses).argmin())
+
+
+def other_direction(logits, input_ids):
+    losses = [loss_at(logits.flip(1), input_ids.flip(1), d) for d in range(3)]
+    return int(torch.stack(losses).argmin())
+
+
 WRONG = {
     "silent-failures-schedule": [
         (lambda rates: "fine", "one of the three texts"),
@@ -61,5 +113,19 @@ WRONG = {
         (shares_any_word, "should not be found"),
         (shares_the_whole_text, "five words in a row are the same"),
         (lambda train, test, n=5: ["another text"], "give the test texts themselves"),
+    ],
+    "silent-failures-rate": [
+        (first_that_does_not_rise, "smaller steps only take longer"),
+        (last_that_does_not_rise, "ask math.isfinite"),
+        (lowest_in_the_end, "it jumped on its way"),
+        (falls_at_once, "itself among them"),
+        (max, "it jumped on its way"),
+        (lambda runs: list(runs).index(max(runs)), "the rate itself is asked for"),
+    ],
+    "silent-failures-ahead": [
+        (smallest_sum, "You compare sums"),
+        (empty_at_zero, "logits[:, :-0] is empty"),
+        (other_direction, "row t of the logits meets token t + d"),
+        (lambda logits, input_ids: 1, "the token after the next, so it is 2"),
     ],
 }
