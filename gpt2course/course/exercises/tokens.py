@@ -158,6 +158,7 @@ def encode(f) -> str:
         got, right = list(f(word, dict(ranks), dict(ids))), _merged(word, ranks)
         if any(isinstance(piece, str) for piece in got):
             raise NotYet("these are pieces, not ids: look each up in the vocabulary")
+        got = [int(n) for n in got]
         if got == [ids[piece] for piece in right]:
             continue
         texts = {n: piece for piece, n in ids.items()}
