@@ -119,7 +119,7 @@ WRONG = {
         (last_that_does_not_rise, "ask math.isfinite"),
         (lowest_in_the_end, "it jumped on its way"),
         (falls_at_once, "itself among them"),
-        (max, "it jumped on its way"),
+        (lambda runs: max(runs), "it jumped on its way"),
         (lambda runs: list(runs).index(max(runs)), "the rate itself is asked for"),
     ],
     "silent-failures-ahead": [
