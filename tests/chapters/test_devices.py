@@ -25,8 +25,8 @@ PAGES = {
     "silent-failures": "(clinic-case-6)=",
     "evaluating": "## Sliding windows",
 }
-# no file of pretended tensors can be read again
-NEVER = {"training": "## Checkpointing and resuming"}
+# the files of a run cannot hold pretended tensors
+NEVER = {"training": "## Monitoring, and keeping the best"}
 
 
 def cells_before(name: str, end: str | None) -> list[str]:
