@@ -13,14 +13,13 @@ import sys
 
 import pytest
 from chapter import BOOK, Chapter
-
-from tools.publication import ROOT
+from wheel import ROOT, outside
 
 WEEKLY = os.environ.get("GPT2COURSE_TWICE") == "all"
 # the page -> from where on make test leaves its cells to the weekly run
 PAGES = {
     "jokes": "## Which learning rate?",
-    "batches": "## What the mask is worth",
+    "batches": "## Packing without a document mask",
     "training": "## Learning-rate schedule",
     "silent-failures": "(clinic-case-6)=",
     "evaluating": "## Sliding windows",
@@ -30,9 +29,10 @@ NEVER = {"training": "## Monitoring, and keeping the best"}
 
 
 def cells_before(name: str, end: str | None) -> list[str]:
-    """The code of a page's cells, up to a heading or to the end."""
+    """The code of a page's cells, up to a heading or to the exercises."""
     chapter = Chapter.read(BOOK / f"{name}.md")
-    before = chapter.text[: chapter.text.index(end)] if end else chapter.text
+    before, found, _ = chapter.text.partition(end or "\n## Exercises")
+    assert found, f"{name}.md has no line {end!r} any more; name another one above"
     n_cells = before.count("```{code-cell}")
     return [cell.source for cell in chapter.cells[:n_cells]]
 
@@ -57,11 +57,15 @@ def failed() -> dict[str, str]:
         "model": spoiled(jokes, "**no_dropout\n).to(device)", "**no_dropout\n)"),
         "numpy": ["import torch", "torch.ones(2, device='cuda').numpy()"],
     }
+    chosen = {
+        "GPT2COURSE_CHECKPOINT": "mini",
+        "GPT2COURSE_DATA": "embedded",
+        "GPT2COURSE_EFFORT": "quick",
+    }
     done = subprocess.run(
         [sys.executable, ROOT / "tests/pretend_gpu.py"],
         input=json.dumps(programs),
-        env=os.environ
-        | {"PYTHONPATH": str(ROOT), "GPT2COURSE_EFFORT": "quick", "MPLBACKEND": "Agg"},
+        env=outside(PYTHONPATH=str(ROOT), MPLBACKEND="Agg", **chosen),
         capture_output=True,
         text=True,
     )
