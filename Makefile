@@ -53,6 +53,7 @@ serve: book  ## show the site on http://localhost:8000
 
 links: book  ## ask every other site that the book links to (needs the internet)
 	$(BIN)/jupyter-book build . --builder linkcheck
+	$(BIN)/python -m tools.links
 
 lint: $(READY)  ## check style, format and workflows
 	$(BIN)/ruff check .

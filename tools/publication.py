@@ -17,6 +17,7 @@ from gpt2course import __version__
 ROOT = Path(__file__).resolve().parent.parent
 # where the publishing workflow puts notebooks/, from which Colab reads
 NOTEBOOK_BRANCH = "gh-pages"
+COLAB = "https://colab.research.google.com/github/"  # and a path as on GitHub
 
 
 def repository() -> str | None:
@@ -73,7 +74,7 @@ def colab(notebook: str) -> str | None:
     if not owner_and_name:
         return None
     there = f"{owner_and_name}/blob/{NOTEBOOK_BRANCH}/notebooks/{notebook}"
-    return f"https://colab.research.google.com/github/{there}"
+    return f"{COLAB}{there}"
 
 
 def source_address(path: str, line: int) -> str | None:

@@ -17,7 +17,7 @@ from gpt2course.settings import checkpoint_name, data_source, effort
 VARIABLE = "GPT2COURSE_CHECKPOINT"
 HUB = "https://huggingface.co"
 DRIVE = Path("/content/drive")
-_chosen: str | None = None  # what "auto" put into the environment before
+_chosen: str | None = None  # what `start` put into the environment before
 
 
 def start(
@@ -45,6 +45,7 @@ def start(
     given = os.environ.get(VARIABLE)
     if checkpoint != "auto":
         name, why = checkpoint_name(checkpoint), ""
+        _chosen = name
     elif given and given != _chosen:
         name, why = checkpoint_name(), f" (from {VARIABLE})"
     else:
@@ -83,8 +84,8 @@ def _device(gpu: bool) -> str:
         return f"no GPU, {os.cpu_count()} CPU cores"
     memory = torch.cuda.get_device_properties(0).total_memory / 2**30
     return (
-        f"{torch.cuda.get_device_name(0)}, {memory:.0f} GiB; training runs on it, "
-        'a loaded model stays on the CPU until model.to("cuda")'
+        f"{torch.cuda.get_device_name(0)}, {memory:.0f} GiB; cells that train a "
+        "checkpoint use it, a few forward passes stay on the CPU"
     )
 
 

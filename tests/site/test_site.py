@@ -16,6 +16,7 @@ from playwright.sync_api import expect
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from gpt2course.checkpoints import load_checkpoint
+from tools.publication import colab
 from tools.sphinx_ext import tidy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -419,13 +420,36 @@ def test_a_chapter_says_what_it_was_run_with(site, name):
     assert re.search(
         r"its cells ran in (under a second|\d+ s|\d+\.\d minutes)\.$", line[1]
     )
-    if '<div class="cell ' not in page:
-        return  # cells that only compute the page's numbers: nothing to run
-    notebook = site / "notebooks" / Path(name).with_suffix(".ipynb").name
-    links = re.search(r'</h1>\s*<p class="course-links">(.*?)</p>', page)
-    assert f'href="../notebooks/{notebook.name}"' in links[1]
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    assert any(cell["cell_type"] == "code" for cell in cells)
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("name", ["index.html", *CHAPTERS])
+def test_a_page_can_be_run(site, name):
+    """Its notebook is there; Colab opens it, or a line says how to run the download."""
+    page = (site / name).read_text(encoding="utf-8")
+    (shown,) = re.findall(r'</h1>\s*<p class="course-links">(.*?)</p>', page)
+    links = {
+        text: href for href, text in re.findall('<a href="(.*?)".*?>(.*?)</a>', shown)
+    }
+    notebook = (site / name).parent / links.pop("Download notebook")
+    assert notebook.resolve().parent == site.resolve() / "notebooks"
+    assert notebook.stem == ("index" if name == "index.html" else Path(name).stem)
+    kinds = {
+        cell["cell_type"]
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    }
+    source = ROOT / "book" / f"{notebook.stem}.md"
+    has_code = "```{code-cell}" in source.read_text(encoding="utf-8")
+    assert kinds == ({"markdown", "code"} if has_code else {"markdown"})
+    address = colab(notebook.name)
+    assert links == ({"Open in Colab": address} if address else {})
+    commands = re.findall(r'<p class="course-run">.*?<code>(.*?)</code></p>', page)
+    assert len(commands) == (address is None)
+    for command in commands:
+        assert command.endswith(f"jupyter lab {notebook.name}")
+        assert "_build" not in command
+    foot = page[page.index("bd-footer-content") :]
+    assert ("Questions and mistakes:" in foot) == bool(address)
 
 
 @pytest.mark.site

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import html
 import re
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from samples import build_tiny
+from wheel import outside
 
+from gpt2course import __version__
 from tools import build, execute, publication, stale
 from tools.sphinx_ext import diagrams, provenance, prune
 
@@ -140,6 +148,116 @@ def test_the_status_sentence():
         " a GPU (Tesla T4) at effort quick;"
     )
     assert provenance.built_with(xl, 90).startswith(sentence)
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """Say where the course is published; at first nobody knows."""
+    for name in ("GITHUB_REPOSITORY", "GITHUB_SHA", "PUBLISHED_RELEASE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(publication, "git", lambda *_: "")  # whatever this copy's is
+    return lambda **known: [monkeypatch.setenv(*item) for item in known.items()]
+
+
+def links_of(pagename: str, *, solutions: bool = True) -> tuple[dict, list[str]]:
+    """The links under the title of a page (text -> address), and the lines to run."""
+
+    def pathto(file: str, resource: int) -> str:
+        assert resource, "a file of the site, no page"
+        return f"../{file}"
+
+    shown = provenance.notebook_links(pagename, pathto, solutions=solutions)
+    links = re.findall('<a href="([^"]+)"[^>]*>([^<]+)</a>', shown)
+    commands = re.findall('<p class="course-run">.*?<code>(.*?)</code></p>', shown)
+    return {text: address for address, text in links}, [*map(html.unescape, commands)]
+
+
+def test_a_page_of_a_known_repository_opens_in_colab(published):
+    published(GITHUB_REPOSITORY="some-one/course", GITHUB_SHA="0123abc")
+    there = "colab.research.google.com/github/some-one/course/blob/gh-pages/notebooks"
+    for solutions in (True, False):
+        links, commands = links_of("book/silent-failures", solutions=solutions)
+        assert links == {
+            "Open in Colab": f"https://{there}/silent-failures.ipynb",
+            "Download notebook": "../notebooks/silent-failures.ipynb",
+        }
+        assert commands == []
+
+
+@pytest.mark.parametrize(
+    ("release", "solutions", "command"),
+    [
+        ("", True, "pip install . jupyterlab && jupyter lab tokens.ipynb"),
+        ("", False, "jupyter lab tokens.ipynb"),
+        (
+            __version__,
+            False,
+            f'pip install "gpt2course=={__version__}" jupyterlab && '
+            "jupyter lab tokens.ipynb",
+        ),
+    ],
+    ids=["checkout", "students", "release"],
+)
+def test_without_a_repository_one_line_says_how_to_run_a_page(
+    published, release, solutions, command
+):
+    if release:
+        published(PUBLISHED_RELEASE=release)
+    links, commands = links_of("book/tokens", solutions=solutions)
+    assert links == {"Download notebook": "../notebooks/tokens.ipynb"}
+    assert commands == [command]
+
+
+@pytest.mark.parametrize("solutions", [True, False])
+def test_a_page_says_how_to_run_it_to_whoever_reads_it(tmp_path, published, solutions):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book/page.md").write_text("# A page\n")
+    build_tiny(
+        tmp_path,
+        "# Index\n\n```{toctree}\nbook/page\n```\n",
+        *("sphinx_exercise", "tools.sphinx_ext.exercises"),
+        course_solutions=solutions,
+    )
+    page = (tmp_path / "out/book/page.html").read_text(encoding="utf-8")
+    assert 'href="../notebooks/page.ipynb" download' in page
+    assert "colab" not in page
+    assert page.count("jupyter lab page.ipynb</code>") == 1
+    assert ("pip install . jupyterlab" in page) == solutions
+
+
+@pytest.mark.slow
+def test_the_line_installs_the_course(tmp_path, published, source, bare_python):
+    """In a copy of its folder, where jupyterlab, which is not tested with, is there."""
+    (command,) = links_of("book/tokens")[1]
+    install, start = (shlex.split(part) for part in command.split(" && "))
+    assert install == ["pip", "install", ".", "jupyterlab"]
+    assert start == ["jupyter", "lab", "tokens.ipynb"]
+    folder = shutil.copytree(source, tmp_path / "course")
+    run = functools.partial(
+        subprocess.run, cwd=folder, capture_output=True, text=True, check=False
+    )
+    done = run(
+        [bare_python, "-m", *install[:-1]], env=outside(PIP_NO_BUILD_ISOLATION="0")
+    )
+    assert done.returncode == 0, done.stderr
+    where = "import gpt2course.course; print(gpt2course.__file__)"
+    done = run([bare_python, "-P", "-c", where], env=outside())
+    run([bare_python, "-m", "pip", "uninstall", "--quiet", "--yes", "gpt2course"])
+    assert done.stdout.startswith(str(bare_python.parents[1])), done.stderr
+
+
+def test_the_foot_says_where_to_ask_if_somebody_knows(published):
+    app = SimpleNamespace(env=SimpleNamespace(nb_metadata={}))
+    foot = provenance.foot(app, "book/glossary")
+    assert provenance.LICENCE in foot
+    assert "Questions" not in foot
+    published(GITHUB_REPOSITORY="some-one/course")
+    contact = (
+        '<p class="course-foot">Questions and mistakes: <a '
+        'href="https://github.com/some-one/course/issues" rel="noopener">'
+        "some-one/course</a>.</p>"
+    )
+    assert provenance.foot(app, "book/glossary") == foot + contact
 
 
 def test_where_the_book_lives_is_asked_not_invented(monkeypatch):

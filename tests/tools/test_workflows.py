@@ -44,6 +44,19 @@ def test_a_workflow_is_pinned_and_has_few_rights(path):
         assert job["timeout-minutes"]
 
 
+def test_every_chapter_runs_twice_in_one_kernel_each_week():
+    """In the set of packages that Colab has: there readers run a cell again."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/weekly.yml").read_text())
+    (tests,) = [
+        step
+        for step in workflow["jobs"]["colab"]["steps"]
+        if "pytest" in step.get("run", "")
+    ]
+    assert tests["env"] == {"GPT2COURSE_TWICE": "all"}
+    read = (ROOT / "tests/chapters/test_chapters.py").read_text(encoding="utf-8")
+    assert 'os.environ.get("GPT2COURSE_TWICE") == "all"' in read
+
+
 def test_one_action_has_one_version():
     used = {
         use

@@ -20,7 +20,8 @@ yours.*
 
 The first cell {installs}takes the real gpt2 if there is a GPU and a connection to the
 hub, else the small *mini* that comes with the course, and prints what it found. Change
-its line `CHECKPOINT` to choose another, and run it as often as you like. In Colab,
+its line `CHECKPOINT` to choose another, and run it as often as you like. What time and
+memory gpt2 takes on Colab's free GPU, a T4, has not been measured. In Colab,
 `to_drive("FOLDER")` from `gpt2course.course` keeps a folder in your Drive. From
 its first call on, `progress()` from there notes the exercises that you pass in a file
 beside the notebook, and prints them."""

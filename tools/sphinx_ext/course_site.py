@@ -22,7 +22,9 @@ def dress_page(
     context["theme_extra_footer"] = provenance.foot(app, pagename)
     body = diagrams.readable_figures(context.get("body") or "")
     if pagename.startswith("book/"):  # the others are search and the like
-        links = provenance.notebook_links(pagename, context["pathto"])
+        links = provenance.notebook_links(
+            pagename, context["pathto"], solutions=app.config.course_solutions
+        )
         body = body.replace("</h1>", f"</h1>\n{links}", 1)
     # keeps the book from reading a text as a number; who copies it stumbles over it
     body = body.replace("\N{WORD JOINER}", "")

@@ -10,7 +10,7 @@ from pathlib import Path
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 
-from tools.publication import ROOT, colab, repository
+from tools.publication import ROOT, colab, repository, requirement
 
 LICENCE = (
     'Text and figures: <a href="https://creativecommons.org/licenses/by/4.0/"'
@@ -59,10 +59,16 @@ def seconds_of(app: Sphinx, pagename: str) -> float | None:
     return run["runtime"] if run else None
 
 
-def notebook_links(pagename: str, pathto: Callable) -> str:
+def notebook_links(pagename: str, pathto: Callable, *, solutions: bool) -> str:
     """The links under a title: open the page's notebook in Colab, or download it.
 
     Where no repository is known, Colab has nothing to open: a line says what to do.
+
+    Args:
+        pagename: as Sphinx has it, "book/tokens".
+        pathto: Sphinx's function from a file of the site to its address on the page.
+        solutions: False in the students' edition, whose readers have no copy of the
+            course.
     """
     name = f"{Path(pagename).name}.ipynb"
     download = html.escape(pathto(f"notebooks/{name}", 1))
@@ -71,11 +77,18 @@ def notebook_links(pagename: str, pathto: Callable) -> str:
         address = html.escape(address)
         links = f'<a href="{address}" rel="noopener">Open in Colab</a> {links}'
         return f'<p class="course-links">{links}</p>'
-    local = f"_build/html/notebooks/{name}"
-    command = f"pip install . jupyterlab && jupyter lab {local}"
+    command = f"jupyter lab {name}"
+    if needed := requirement():
+        how = "To run it, download it, and in its folder"
+        command = f'pip install "{needed}" jupyterlab && {command}'
+    elif solutions:
+        how = "To run it, download it into the folder of the course, and there"
+        command = f"pip install . jupyterlab && {command}"
+    else:
+        how = "To run it where the course is installed, download it, and in its folder"
     return (
-        f'<p class="course-links">{links}</p>\n<p class="course-run">To run it, in the '
-        f"folder of the course: <code>{html.escape(command)}</code></p>"
+        f'<p class="course-links">{links}</p>\n<p class="course-run">{how}: '
+        f"<code>{html.escape(command, quote=False)}</code></p>"
     )
 
 
