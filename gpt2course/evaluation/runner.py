@@ -20,7 +20,7 @@ from gpt2course.evaluation.scoring import Reader
 from gpt2course.evaluation.tasks import TASKS, Results, Row
 from gpt2course.files import refuse_reserved_name, sha256, write_text
 from gpt2course.settings import unknown
-from gpt2course.training import check_same_run, digest
+from gpt2course.training import check_same_run, digest_of_start
 
 # raise it when a task is measured in another way: old rows are refused then
 PROTOCOL = 1
@@ -195,7 +195,7 @@ def _settings(task: str, reader: Reader, examples: Sequence[Example]) -> dict:
     return {
         "task": task,
         "protocol": PROTOCOL,
-        "model": digest(*reader.model.state_dict().values()),
+        "model": digest_of_start(reader.model.config, reader.model.state_dict()),
         "tokenizer": _digest(reader.tokenizer.backend_tokenizer.to_str()),
         "data": _digest(json.dumps(examples, sort_keys=True)),
         "window": reader.window,

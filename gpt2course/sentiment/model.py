@@ -41,6 +41,11 @@ from gpt2course.sentiment.dataset import pad_right, tokenise_reviews
 if TYPE_CHECKING:
     from datasets import Dataset
 
+
+class LogitsNotFinite(ValueError):
+    """A classifier's output is NaN or infinite."""
+
+
 #: the folder of the trained classifier, which ships with the package
 CLASSIFIER = Path(__file__).parent / "classifier"
 #: the checksums of its files
@@ -307,7 +312,7 @@ def predict(
         (N, 2) float32, on the CPU, in the order of `rows`.
 
     Raises:
-        ValueError: a logit is NaN or infinite, because the weights are.
+        LogitsNotFinite: a logit is NaN or infinite, because the weights are.
 
     Chapter: sentiment.
     """
@@ -322,7 +327,7 @@ def predict(
         logits[chosen] = outputs.logits.float().cpu()
     model.train(was_training)
     if not torch.isfinite(logits).all():
-        raise ValueError(
+        raise LogitsNotFinite(
             "the classifier's logits are not finite; its weights are damaged, "
             "or its training diverged"
         )
