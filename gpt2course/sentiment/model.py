@@ -41,11 +41,6 @@ from gpt2course.sentiment.dataset import pad_right, tokenise_reviews
 if TYPE_CHECKING:
     from datasets import Dataset
 
-
-class LogitsNotFinite(ValueError):
-    """A classifier's output is NaN or infinite."""
-
-
 #: the folder of the trained classifier, which ships with the package
 CLASSIFIER = Path(__file__).parent / "classifier"
 #: the checksums of its files
@@ -312,7 +307,7 @@ def predict(
         (N, 2) float32, on the CPU, in the order of `rows`.
 
     Raises:
-        LogitsNotFinite: a logit is NaN or infinite, because the weights are.
+        ValueError: a logit is NaN or infinite, because the weights are.
 
     Chapter: sentiment.
     """
@@ -327,7 +322,7 @@ def predict(
         logits[chosen] = outputs.logits.float().cpu()
     model.train(was_training)
     if not torch.isfinite(logits).all():
-        raise LogitsNotFinite(
+        raise ValueError(
             "the classifier's logits are not finite; its weights are damaged, "
             "or its training diverged"
         )

@@ -4,8 +4,10 @@ states and logs, pipes, ctrl-C, runs that diverge. By the commands."""
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -27,6 +29,7 @@ from safetensors.torch import load_file
 from gpt2course.checkpoints import load_tokenizer
 from gpt2course.cli import main
 from gpt2course.config import GPT2Config
+from gpt2course.sentiment import ReviewTrainer
 from gpt2course.training import digest_of_start
 
 pytestmark = pytest.mark.usefixtures("material")
@@ -404,13 +407,18 @@ def test_a_pipe_in_a_checkpoint_is_refused(material, run, tmp_path, file):
 
 
 @pipes
-@pytest.mark.parametrize("option", ["--data", "--output"])
-def test_a_pipe_among_examples_and_rows_is_refused(material, run, tmp_path, option):
-    arguments = ["evaluate", "cloze", "--checkpoint", material / "checkpoint"]
-    with pipe(tmp_path / "cloze.jsonl"):
-        code, _, err = run(*arguments, option, tmp_path)
+@pytest.mark.parametrize("place", ["examples", "rows"])
+def test_a_pipe_among_examples_and_rows_is_refused(material, run, tmp_path, place):
+    for name in ("examples", "rows"):
+        (tmp_path / name).mkdir()
+    path = tmp_path / "examples" / "last-word.jsonl"
+    path.write_text('{"text": "the film is good"}\n')
+    arguments = ["evaluate", "last-word", "--checkpoint", material / "checkpoint"]
+    arguments += ["--data", tmp_path / "examples", "--output", tmp_path / "rows"]
+    with pipe(tmp_path / place / "last-word.jsonl"):
+        code, _, err = run(*arguments)
     assert code == 2
-    assert "cloze.jsonl is a named pipe, not a file" in err
+    assert f"{tmp_path / place / 'last-word.jsonl'} is a named pipe, not a file" in err
 
 
 def test_examples_of_gigabytes_are_refused(material, run, tmp_path):
@@ -455,22 +463,61 @@ def test_a_run_that_cannot_end_is_refused(material, run, tmp_path, name, epochs)
     assert not (tmp_path / "o" / "run.json").exists()
 
 
-@pytest.mark.parametrize("epochs", ["6", "40"])
+WORDS = ("dull", "warm", "slow", "funny", "loud", "moving")
+
+
+@pytest.mark.parametrize("checkpoint", ["mini", "small"])
 def test_a_run_whose_loss_is_not_finite_leaves_no_model(
-    material, run, tmp_path, epochs
+    material, run, tmp_path, checkpoint
 ):
-    """Its weights are finite, and its loss on held-out reviews is not."""
-    arguments = command("finetune-sentiment", material, tmp_path / "o")
-    arguments += ["--learning-rate", "1000", "--num-train-epochs", epochs]
+    """Sixty reviews and a learning rate of 10: the weights are finite, and the loss on
+    held-out reviews is not. The mini's run is the one that was reported; on another
+    processor its last digits, and so its end, may be others."""
+    rows = "".join(
+        f'"Film {i} was {WORDS[i % 6]}, and I say so as viewer {7 * i}.",{i % 2}\n'
+        for i in range(60)
+    )
+    (tmp_path / "reviews.csv").write_text(f"text,label\n{rows}")
+    output = tmp_path / "o"
+    arguments = ["finetune-sentiment", "--data", f"{tmp_path}/", "--output", output]
+    arguments += ["--num-train-epochs", "6", "--per-device-train-batch-size", "8"]
+    if checkpoint == "mini":
+        arguments += ["--checkpoint", "mini", "--learning-rate", "10", "--json"]
+    else:
+        arguments += ["--checkpoint", material / "checkpoint", "--max-length", "16"]
+        arguments += ["--learning-rate", "1000", "--json"]
     for _ in range(2):  # the same command does not go on from it
         code, out, err = run(*arguments)
+        if checkpoint == "mini" and code == 0:
+            assert math.isfinite(json.loads(out)["validation"]["loss"])
+            assert math.isfinite(json.loads(out)["test"]["loss"])
+            return
         assert (code, out) == (2, "")
-        assert "lower learning_rate" in err or "learning_rate below 1000" in err
-        assert "JSON" not in err
-        names = {path.name for path in (tmp_path / "o").iterdir()}
+        assert "is inf: the training diverged; start again in" in err or "is nan" in err
+        assert re.search("empty folder with a (lower learning_rate|.* below 1000)", err)
+        names = {path.name for path in output.iterdir()}
         assert not names & {"model.safetensors", "results.json", "README.md"}
-    code, out, err = run("classify", "I loved it", "--model", tmp_path / "o")
+    code, out, err = run("classify", "I loved it", "--model", output, "--json")
     assert (code, out) == (2, "")
+
+
+def test_a_weight_too_large_for_16_bits_is_not_published(
+    material, run, tmp_path, monkeypatch
+):
+    """It would be stored as infinity; the last step of a run may bring it there."""
+    train = ReviewTrainer.train
+
+    def grown(trainer, **options):
+        train(trainer, **options)
+        with torch.no_grad():
+            trainer.model.score.weight[0, 0] = 7e4
+
+    monkeypatch.setattr(ReviewTrainer, "train", grown)
+    code, out, err = run(*command("finetune-sentiment", material, tmp_path / "o"))
+    assert (code, out) == (2, "")
+    assert "score.weight of the finished model is not finite in 16 bits" in err
+    assert "in an empty folder with a lower learning_rate" in err
+    assert not (tmp_path / "o" / "model.safetensors").exists()
 
 
 def _as_run(arguments: list[str]) -> subprocess.Popen:
