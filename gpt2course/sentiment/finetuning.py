@@ -145,12 +145,16 @@ def finetune_sentiment(
             trainer.add_callback(StopCallback(ctrl_c))
             trainer.train(resume_from_checkpoint=str(last) if last else None)
             if ctrl_c.asked(trainer.args.device):
-                state = trainer.state
-                raise stopped(folder, state.global_step, state.max_steps)
+                raise KeyboardInterrupt
         rows = [json.dumps(row) + "\n" for row in trainer.state.log_history]
         write_text(folder / "log.jsonl", "".join(rows))
         results = _publish(model, tokenizer, reviews, folder)
         run.finish(results)
+    except KeyboardInterrupt:
+        kept = _last_checkpoint(folder)
+        if kept is None:
+            raise
+        raise stopped(folder, _step_of(kept), trainer.state.max_steps) from None
     except LossNotFinite as error:
         run.fail(str(error))
         raise

@@ -14,7 +14,8 @@ from gpt2course.config import SIZES, GPT2Config
 
 #: the values of `mixed_precision`
 PRECISIONS = ("no", "bf16", "fp16")
-MOST_STEPS = 10**8  # days of the smallest model; more is a slip of the keyboard
+#: the longest run: days, for the smallest model
+MOST_STEPS = 10**8
 MOST_ROWS = 10**6  # of an optimizer step
 MOST_PROCESSES = 1024
 #: The mini's shape while it is pretrained. No text is read more than about twice, so

@@ -64,15 +64,15 @@ class TrainState:
             raise ValueError("progress has other entries than that of a run")
         for name, value in entries.items():
             if type(value) is not type(usual[name]):
-                raise ValueError(f"{name} is {str(value)[:40]!r}")
+                raise ValueError(f"{name} is {str(value)[:40]!r}, as in no run")
             if isinstance(value, int | float) and not value >= 0:  # NaN is not, too
                 # a loss may be infinite: before the first evaluation
-                raise ValueError(f"{name} is {value}")
+                raise ValueError(f"{name} is {value}, as in no run")
         state = cls(**entries)
         if not math.isfinite(state.seconds):
-            raise ValueError(f"seconds is {state.seconds}")
+            raise ValueError(f"seconds is {state.seconds}, as in no run")
         if state.best_step > state.step:
-            raise ValueError(f"best_step is {state.best_step}, step {state.step}")
+            raise ValueError(f"best_step is {state.best_step} at step {state.step}")
         evaluation = state.last_evaluation.values()
         if not all(type(v) in (int, float) and math.isfinite(v) for v in evaluation):
             raise ValueError("last_evaluation holds something else than numbers")

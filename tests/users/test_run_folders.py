@@ -29,7 +29,7 @@ from safetensors.torch import load_file
 from gpt2course.checkpoints import load_tokenizer
 from gpt2course.cli import main
 from gpt2course.config import GPT2Config
-from gpt2course.sentiment import ReviewTrainer
+from gpt2course.sentiment import ReviewTrainer, finetuning
 from gpt2course.training import digest_of_start
 
 pytestmark = pytest.mark.usefixtures("material")
@@ -518,6 +518,24 @@ def test_a_weight_too_large_for_16_bits_is_not_published(
     assert "score.weight of the finished model is not finite in 16 bits" in err
     assert "in an empty folder with a lower learning_rate" in err
     assert not (tmp_path / "o" / "model.safetensors").exists()
+
+
+def test_ctrl_c_while_a_classifier_is_evaluated_keeps_the_run(
+    material, finished, run, tmp_path, monkeypatch
+):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    arguments = command("finetune-sentiment", material, tmp_path / "o")
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning, "evaluate_classifier", interrupt)
+        code, out, err = run(*arguments)
+    assert (code, out) == (130, "")
+    assert f"stopped after step 4 of 4; {tmp_path / 'o'} keeps the run" in err
+    assert not (tmp_path / "o" / "model.safetensors").exists()
+    assert not list((tmp_path / "o").glob(".partial*"))
+    assert run(*arguments)[0] == 0
+    assert weights_of(tmp_path / "o") == weights_of(finished("finetune-sentiment"))
 
 
 def _as_run(arguments: list[str]) -> subprocess.Popen:
