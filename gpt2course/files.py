@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import json
 import logging
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
+
+MAX_JSON_BYTES = 2**26  #: a JSON file that is larger is compared by its bytes
 
 
 @contextmanager
@@ -80,6 +84,67 @@ def sha256_of_file(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digest_of_file(path: str | os.PathLike) -> str:
+    """Hexadecimal digest of what a file says: of the values of a JSON file, whose line
+    ends a clone or an editor may change, and of the bytes of any other.
+
+    Raises:
+        ValueError: as `refuse_irregular`.
+        OSError: it cannot be read.
+    """
+    refuse_irregular(path)
+    if Path(path).suffix == ".json" and os.path.getsize(path) <= MAX_JSON_BYTES:
+        try:
+            values = parse_json(Path(path).read_bytes())
+            return sha256(json.dumps(values, sort_keys=True).encode())
+        except (ValueError, RecursionError):  # no JSON: then the bytes count
+            pass
+    return sha256_of_file(path)
+
+
+def refuse_irregular(path: str | os.PathLike) -> None:
+    """Refuse what cannot be read to its end: a folder, a pipe, a device.
+
+    Every reader of other people's files asks here first, as opening a pipe waits for
+    ever.
+
+    Args:
+        path: links are followed.
+
+    Raises:
+        ValueError: it is no regular file.
+        OSError: there is none, or a link that leads nowhere.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise ValueError(f"{path} is a folder, not a file; remove or rename it")
+    if not stat.S_ISREG(mode):
+        kind = "a named pipe" if stat.S_ISFIFO(mode) else "a device or a socket"
+        raise ValueError(f"{path} is {kind}, not a file; replace it by a file")
+
+
+def read_bounded(path: str | os.PathLike, limit: int) -> bytes:
+    """The content of a file that others may have made.
+
+    Args:
+        path: of the file.
+        limit: in bytes.
+
+    Raises:
+        ValueError: it is no regular file, or larger than the limit.
+        OSError: there is none, or it cannot be read.
+    """
+    refuse_irregular(path)
+    size = os.path.getsize(path)
+    if size > limit:
+        raise ValueError(
+            f"{path} has {size:,} bytes; at most {limit:,} are read: is it the right "
+            "file?"
+        )
+    with open(path, "rb") as file:
+        return file.read(limit)
+
+
 def refuse_reserved_name(
     path: str | os.PathLike, *, windows: bool | None = None
 ) -> None:
@@ -133,6 +198,16 @@ def with_byte_order_mark(content: bytes) -> str:
         if content.startswith(mark):
             return encoding
     return "utf-8"
+
+
+def parse_json(content: bytes) -> object:
+    """The value that a JSON text stands for, with or without a byte-order mark.
+
+    Raises:
+        ValueError: it is none, or not in the encoding of its mark.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(content.decode(with_byte_order_mark(content)))
 
 
 def set_up_logging(level: int = logging.INFO) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import random
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -286,6 +288,16 @@ def checkpoint(rng: random.Random, folder: Path, material: Path) -> Case:
         arguments = ["classify", "--json", "--model", str(copy), "it was good", "bad"]
         return Case(arguments, about=about, right=lambda out: _as_pipeline(copy, out))
     draw = rng.random()
+    if 0.1 <= draw < 0.2:
+        arguments = [
+            "evaluate",
+            "last-word",
+            "--json",
+            "--data",
+            f"{material / 'data'}/",
+        ]
+        arguments += ["--checkpoint", str(copy)]
+        return Case(arguments, about=about, right=_measured)
     if draw < 0.1:
         task = rng.choice(["finetune-jokes", "finetune-sentiment"])
         arguments = command(task, material, folder / "run")
@@ -306,7 +318,15 @@ def equal_checkpoint(rng: random.Random, folder: Path, material: Path) -> Case:
     path, about = copy / "model.safetensors", []
     state = load_file(path)
     if rng.random() < 0.5:
-        prefix = rng.choice(["_orig_mod.", "module.", "module._orig_mod."])
+        prefix = rng.choice(
+            [
+                "_orig_mod.",
+                "module.",
+                "module._orig_mod.",
+                "model.",
+                "base_model.model.",
+            ]
+        )
         state = {prefix + name: tensor for name, tensor in state.items()}
         about.append(prefix)
     if rng.random() < 0.3:
@@ -461,8 +481,10 @@ def run_folder(rng: random.Random, folder: Path, material: Path) -> Case:
     def right(out: str) -> str | None:
         if wrong := _complete(output):
             return wrong
+        from gpt2course.files import digest_of_file  # by values: line ends may differ
+
         for file in ("model.safetensors", "config.json"):
-            if (output / file).read_bytes() != (material / name / file).read_bytes():
+            if digest_of_file(output / file) != digest_of_file(material / name / file):
                 return f"{file} is another than that of an undisturbed run"
         return None
 
@@ -487,6 +509,80 @@ def foreign_folder(rng: random.Random, folder: Path, material: Path) -> Case:
     )
 
 
+# ---- evaluations --------------------------------------------------------------------
+
+TASKS = ("perplexity", "last-word", "cloze", "endings", "translation")
+
+
+def _measured(out: str) -> str | None:
+    """Whether every figure of an evaluation is a number that it can be."""
+    for task, found in json.loads(out)["tasks"].items():
+        for name, value in found.items():
+            if not math.isfinite(value) or value < 0:
+                return f"{task}: {name} is {value}"
+        if "accuracy" in found and found["accuracy"] > 100:
+            return f"{task}: accuracy is {found['accuracy']}"
+    return None
+
+
+def examples(rng: random.Random, folder: Path, material: Path) -> Case:
+    """Examples of a task with odd bytes or values, or rows of an evaluation that were
+    spoiled; what is measured is the same as without an interruption."""
+    data, output = folder / "data", folder / "o"
+    shutil.copytree(material / "data", data)
+    task = rng.choice(TASKS)
+    arguments = [
+        "evaluate",
+        task,
+        "--json",
+        "--data",
+        f"{data}/",
+        "--output",
+        str(output),
+    ]
+    arguments += ["--checkpoint", str(material / "checkpoint")]
+    if rng.random() < 0.6:
+        path = data / f"{task}.jsonl"
+        if rng.random() < 0.5:
+            about = spoil_file(rng, path)
+        else:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            number = rng.randrange(len(lines))
+            example = json.loads(lines[number])
+            key = rng.choice([*example, "more"])
+            value = rng.choice([*ODD_JSON, *ODD_TEXTS])
+            example[key] = value
+            lines[number] = json.dumps(example)
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            about = f"{task}: {key} {str(value)[:40]!r}"
+        return Case(arguments, about=about, right=_measured)
+
+    limit, seed = rng.randint(1, 3), rng.random()
+
+    def call() -> int:
+        from gpt2course.cli import main
+
+        code = main([*arguments, "--limit", str(limit)])
+        sys.stdout.seek(0)  # the first part is no output of the whole
+        sys.stdout.truncate()
+        spoil_file(random.Random(seed), output / f"{task}.jsonl")
+        return code or main(arguments)
+
+    def right(out: str) -> str | None:
+        from gpt2course.checkpoints import load_checkpoint, load_tokenizer
+        from gpt2course.evaluation import Reader, evaluate
+
+        lines = out.splitlines()
+        checkpoint = f"{material / 'checkpoint'}/"
+        reader = Reader(load_checkpoint(checkpoint), load_tokenizer(checkpoint))
+        whole = evaluate(task, reader, source=f"{data}/").results
+        found = json.loads(lines[-1])["tasks"][task]
+        same = all(abs(found[name] - value) < 1e-6 for name, value in whole.items())
+        return None if same else f"{found} instead of {whole}"
+
+    return Case(call=call, about=f"{task} after {limit}", right=right)
+
+
 # ---- arguments, bytes, settings -----------------------------------------------------
 
 OPTIONS = {
@@ -508,6 +604,10 @@ OPTIONS = {
     "pretrain": [
         *("--output", "--model.n-layer", "--tokens-per-step", "--short-rows-until"),
         *("--muon-learning-rate", "--seed", "--eval-steps", "--json"),
+    ],
+    "evaluate": [
+        *("--checkpoint", "--data", "--limit", "--window", "--stride", "--output"),
+        *("--seed", "--device", "--json"),
     ],
     "export-live": ["--output", "--checkpoint", "--dtype", "--json"],
     "assignments": ["--output", "--chapters", "--seed", "--format", "--json"],
@@ -532,6 +632,8 @@ def arguments(rng: random.Random, folder: Path, material: Path) -> Case:
     elif name in ("generate", "classify"):
         chosen = rng.choice([["a text"], ["-"], [rng.choice(ODD_TEXTS)], ["a", "b"]])
         chosen = [*chosen, *(["--max-new-tokens", "4"] if name == "generate" else [])]
+    elif name == "evaluate":
+        chosen = [rng.choice(TASKS), "--data", str(material / "data"), "--limit", "2"]
     for _ in range(rng.choice([1, 1, 2, 3])):
         option = rng.choice(OPTIONS[name] * 3 + EVERYWHERE)
         value = rng.choice(values)
@@ -667,6 +769,7 @@ KINDS = {
     "equal weights": Kind(4, equal_checkpoint),
     "run folder": Kind(8, run_folder),
     "foreign folder": Kind(1, foreign_folder),
+    "examples": Kind(4, examples),
     "arguments": Kind(8, arguments),
     "settings file": Kind(3, settings_file),
     "standard input": Kind(4, standard_input),

@@ -21,6 +21,25 @@ from gpt2course.training import save_tokenizer, train_tokenizer
 
 SHAPE = GPT2Config(vocab_size=270, n_positions=32, n_embd=24, n_layer=2, n_head=2)
 JOKES = [f"film {i} is good" for i in range(40)]
+EXAMPLES: dict[str, list[dict]] = {
+    "perplexity": [{"text": f"the film {i} was good"} for i in range(4)],
+    "last-word": [{"text": f"film {i} is good"} for i in range(4)],
+    "cloze": [
+        {
+            **{"before": f"film {i} is ", "after": ".", "answer": i % 2},
+            "candidates": ["good", "bad"],
+        }
+        for i in range(4)
+    ],
+    "endings": [
+        {"context": f"film {i}", "endings": ["is good", "was a bad film"], "answer": 0}
+        for i in range(4)
+    ],
+    "translation": [
+        {"source": f"le film {i}", "target": f"the film {i}", "pairs": [["a", "b"]]}
+        for i in range(4)
+    ],
+}
 COMMANDS = {
     "pretrain": [
         *("pretrain", "--model.vocab-size", "270", "--model.n-positions", "16"),
@@ -88,6 +107,9 @@ def make_inputs(material: Path) -> None:
     write_table(folder / "jokes.csv", [("ID", "Joke"), *enumerate(JOKES)])
     rows = [(f"Film {i} was {'fine' if i % 2 else 'poor'}.", i % 2) for i in range(80)]
     write_table(folder / "reviews.csv", [("text", "label"), *rows])
+    for task, examples in EXAMPLES.items():
+        lines = "".join(json.dumps(example) + "\n" for example in examples)
+        (folder / f"{task}.jsonl").write_text(lines, encoding="utf-8")
 
 
 def write_table(path: Path, rows: list[tuple]) -> None:

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from gpt2course.checkpoints.reading import (
     CheckpointError,
+    plain_names,
     read_state,
-    unwrapped,
     weight_files,
 )
 from gpt2course.checkpoints.reconciliation import (
@@ -62,14 +62,15 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
     with torch.device("meta"):
         expected = GPT2(config).state_dict()
     result: dict[str, Tensor] = {}
+    plain = plain_names(state)
     for name, tensor in state.items():
-        key = unwrapped(name).removeprefix("transformer.")
+        key = plain[name].removeprefix("transformer.")
         if key == "lm_head.weight" or CONSTANTS.search(f".{key}"):
             continue
         if key not in expected:
             raise CheckpointError(
-                f"the checkpoint holds {name!r}, which GPT-2 does not have; is it "
-                "another architecture?"
+                f"the checkpoint holds {name!r}, which GPT-2 does not have; "
+                f"{_explained(key)}"
             )
         # a copy, as a view would change, or crash, when the file does
         tensor = tensor.detach().to(torch.float32, copy=True).contiguous()
@@ -94,6 +95,21 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
             f"{missing[0]!r}"
         )
     return result
+
+
+def _explained(key: str) -> str:
+    """What a tensor that GPT-2 does not have says about a checkpoint."""
+    if key == "score.weight":
+        return (
+            "it belongs to a classifier: use gpt2course classify --model, or a "
+            "checkpoint of a language model"
+        )
+    if ".lora_" in key or ".base_layer." in key:
+        return (
+            "it belongs to LoRA matrices that are not merged: save what PEFT's "
+            "merge_and_unload returns"
+        )
+    return "is it another architecture?"
 
 
 def to_hf(model: GPT2, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +18,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from gpt2course.files import with_byte_order_mark
+from gpt2course.files import (
+    parse_json,
+    read_bounded,
+    refuse_irregular,
+    with_byte_order_mark,
+)
 
 MAX_CONFIG_BYTES = 2**20
 MAX_TOKENIZER_BYTES = 2**25
@@ -54,22 +58,15 @@ def read_small_file(path: Path, limit: int) -> bytes:
         CheckpointError: it is larger, no regular file, or cannot be read.
     """
     try:
-        state = path.stat()
+        return read_bounded(path, limit)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:  # such as a link to itself
         raise CheckpointError(
             f"{path} cannot be read ({error.strerror}); replace it by the file itself"
         ) from None
-    if not stat.S_ISREG(state.st_mode):
-        raise CheckpointError(f"{path} is no file")
-    if state.st_size > limit:
-        raise CheckpointError(
-            f"{path} has {state.st_size:,} bytes; at most {limit:,} are read: is it "
-            "the right file?"
-        )
-    with open(path, "rb") as file:
-        return file.read(limit)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def read_json(path: Path, limit: int = MAX_CONFIG_BYTES) -> dict:
@@ -81,7 +78,7 @@ def read_json(path: Path, limit: int = MAX_CONFIG_BYTES) -> dict:
     """
     content = read_small_file(path, limit)
     try:
-        value = json.loads(content.decode(with_byte_order_mark(content)))
+        value = parse_json(content)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: it is no JSON ({error}); download or make it again"
@@ -98,6 +95,28 @@ def unwrapped(name: str) -> str:
     return WRAPPERS.sub("", name).removeprefix(".")
 
 
+def plain_names(names: Iterable[str]) -> dict[str, str]:
+    """Names of tensors without what wrappers put into them or before all of them.
+
+    Lightning writes "model." before every name, PEFT "base_model.model.", a module of
+    one's own the name of its attribute. Such a prefix is left out only if every name
+    has it and GPT-2's embedding follows behind it.
+
+    Args:
+        names: of all tensors of a checkpoint.
+
+    Returns:
+        name -> plain name.
+    """
+    plain = {name: unwrapped(name) for name in names}
+    embeddings = [name for name in plain.values() if name.endswith("wte.weight")]
+    if len(embeddings) == 1:
+        outer = embeddings[0].removesuffix("wte.weight").removesuffix("transformer.")
+        if outer.endswith(".") and all(n.startswith(outer) for n in plain.values()):
+            plain = {name: n.removeprefix(outer) for name, n in plain.items()}
+    return plain
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a folder: one, or those that an index names.
 
@@ -111,7 +130,7 @@ def weight_files(folder: Path) -> list[Path]:
         raise CheckpointError(f"{folder / INDEX} has no weight_map")
     files = []
     for name in dict.fromkeys(map(str, names.values())):
-        if not re.fullmatch(r"[\w.-]+\.safetensors", name):
+        if not re.fullmatch(r"[^/\\:\0]+\.safetensors", name):
             raise CheckpointError(
                 f"{folder / INDEX} names {name[:80]!r}; the parts of a checkpoint are "
                 "safetensors files in its own folder"
@@ -127,24 +146,30 @@ def read_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
         CheckpointError: a file is missing or damaged, its header is larger than the
             file, a tensor is no floating-point number, or one occurs twice.
     """
-    shapes: dict[str, tuple[int, ...]] = {}
+    found: dict[str, tuple[Path, tuple[int, ...]]] = {}
     for path in weight_files(folder):
         with _weights(path):
             _check_header(path)
             with safe_open(path, "pt") as file:
                 for name in file.keys():  # noqa: SIM118 (it is no dict)
                     piece = file.get_slice(name)
-                    key, dtype = unwrapped(name), piece.get_dtype()
-                    if dtype not in FLOATS and not key.endswith(MASKS):
+                    dtype = piece.get_dtype()
+                    if dtype not in FLOATS and not unwrapped(name).endswith(MASKS):
                         raise CheckpointError(
                             f"{path}: {name!r} is stored as {dtype}; quantised weights "
                             "are not read, save them as float32"
                         )
-                    if key in shapes:
-                        raise CheckpointError(
-                            f"{path}: {key!r} occurs twice, under several prefixes"
-                        )
-                    shapes[key] = tuple(piece.get_shape())
+                    if name in found:
+                        raise CheckpointError(f"{path}: {name!r} occurs twice")
+                    found[name] = (path, tuple(piece.get_shape()))
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, key in plain_names(found).items():
+        path, shape = found[name]
+        if key in shapes:
+            raise CheckpointError(
+                f"{path}: {key!r} occurs twice, under several prefixes"
+            )
+        shapes[key] = shape
     return shapes
 
 
@@ -158,20 +183,21 @@ def read_state(folder: Path) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for path in weight_files(folder):
         with _weights(path):
-            state |= {unwrapped(n): tensor for n, tensor in load_file(path).items()}
-    return state
+            state |= load_file(path)
+    return {name: state[stored] for stored, name in plain_names(state).items()}
 
 
 def wrapped_names(folder: Path) -> bool:
     """Whether names of tensors carry the prefix of a wrapper."""
+    names: list[str] = []
     for path in weight_files(folder):
         with safe_open(path, "pt") as file:
-            if any(WRAPPERS.search(name) for name in file.keys()):  # noqa: SIM118
-                return True
-    return False
+            names += file.keys()
+    return any(name != plain for name, plain in plain_names(names).items())
 
 
 def _check_header(path: Path) -> None:
+    refuse_irregular(path)
     size = path.stat().st_size
     with open(path, "rb") as file:
         claimed = int.from_bytes(file.read(8), "little")
@@ -188,14 +214,28 @@ def _weights(path: Path) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):
-        raise CheckpointError(
-            f"{path} does not exist; save the model with safetensors (save_pretrained "
-            "does)"
-        ) from None
+        raise CheckpointError(f"{path} does not exist; {_remedy(path)}") from None
+    except CheckpointError:
+        raise
+    except ValueError as error:  # no regular file
+        raise CheckpointError(str(error)) from None
     except (SafetensorError, OSError, OverflowError) as error:
         raise CheckpointError(
             f"{path} is damaged or cut short ({error}); download or make it again"
         ) from None
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a missing file of weights."""
+    if path.name != WEIGHTS:
+        return f"{INDEX} beside it names it: download it or copy it there, too"
+    parts = sorted(part.name for part in path.parent.glob("*.safetensors"))
+    if parts:
+        return (
+            f"there are {', '.join(parts[:2])}: give a single file that name, and "
+            f"several their {INDEX}"
+        )
+    return "save the model with safetensors (save_pretrained does)"
 
 
 def has_tokenizer(folder: Path) -> bool:

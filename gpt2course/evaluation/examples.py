@@ -16,7 +16,7 @@ from pathlib import Path
 from gpt2course.data import embedded_reviews, plain_text
 from gpt2course.evaluation.hub_data import hub_examples
 from gpt2course.evaluation.scoring import STOP_WORDS
-from gpt2course.files import sha256
+from gpt2course.files import read_bounded, sha256
 from gpt2course.settings import data_source
 
 MOST = 500  # examples of an embedded set
@@ -24,6 +24,8 @@ MOST_WORDS = 250  # of a context, so that it fits into the mini's window
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]?[A-Z])")
 TRANSLATIONS = Path(__file__).parent / "translations.json"
 PROMPT_PAIRS = 5  # of a translation set, which stand in the prompt
+
+MAX_BYTES = 2**28  # of TASK.jsonl
 
 Example = dict[str, object]
 #: what an example of each task must have
@@ -70,11 +72,12 @@ def read_examples(path: Path, task: str) -> list[Example]:
         task: a key of FIELDS.
 
     Raises:
-        ValueError: as `load_examples`.
+        ValueError: as `load_examples`; or it is no regular file, or too large.
     """
     fields = ", ".join(FIELDS[task])
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        content = read_bounded(path, MAX_BYTES)
+        lines = content.decode("utf-8-sig").splitlines()
     except OSError as error:
         raise ValueError(
             f"{path}: {error.strerror or error}; the task {task} reads this file, one "

@@ -18,12 +18,13 @@ from gpt2course.checkpoints import checkpoint_folder, read_entries
 from gpt2course.evaluation.examples import Example, load_examples
 from gpt2course.evaluation.scoring import Reader
 from gpt2course.evaluation.tasks import TASKS, Results, Row
-from gpt2course.files import refuse_reserved_name, sha256, write_text
+from gpt2course.files import read_bounded, refuse_reserved_name, sha256, write_text
 from gpt2course.settings import unknown
-from gpt2course.training import check_same_run, digest
+from gpt2course.training import check_same_run, digest_of_start
 
 # raise it when a task is measured in another way: old rows are refused then
-PROTOCOL = 1
+PROTOCOL = 2
+MAX_BYTES = 2**30  # of the rows of a task
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def _settings(task: str, reader: Reader, examples: Sequence[Example]) -> dict:
     return {
         "task": task,
         "protocol": PROTOCOL,
-        "model": digest(*reader.model.state_dict().values()),
+        "model": digest_of_start(reader.model.config, reader.model.state_dict()),
         "tokenizer": _digest(reader.tokenizer.backend_tokenizer.to_str()),
         "data": _digest(json.dumps(examples, sort_keys=True)),
         "window": reader.window,
@@ -231,7 +232,7 @@ def _begin_or_resume(path: Path, settings: dict) -> list[Row]:
     Raises:
         ValueError: the file is damaged, or belongs to another evaluation.
     """
-    content = path.read_bytes() if path.exists() else b""
+    content = read_bounded(path, MAX_BYTES) if path.exists() else b""
     whole = content[: content.rfind(b"\n") + 1]
     if not whole:
         write_text(path, _line({"settings": settings}))

@@ -86,7 +86,7 @@ def write_classifier_card(
     run = read_json_object(folder / "run.json")
     results = read_json_object(folder / "results.json")
     log = Log(folder / "log.jsonl").rows()
-    if not log:
+    if not log or "seconds" not in log[-1]:
         raise damaged(folder / "log.jsonl", "it has no rows")
     evaluations = [
         f"{row['eval_accuracy']:.3f} at step {row['step']:,}"

@@ -8,15 +8,22 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from datasets import Dataset, DatasetDict, concatenate_datasets
-from transformers import TrainerCallback, TrainingArguments
+from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
 
 from gpt2course.checkpoints import checkpoint_folder, load_tokenizer, read_state
-from gpt2course.files import sha256_of_file, write_text
+from gpt2course.files import (
+    digest_of_file,
+    replacing,
+    sha256_of_file,
+    with_byte_order_mark,
+    write_text,
+)
 from gpt2course.sentiment.config import SentimentConfig
 from gpt2course.sentiment.dataset import review_dataset, short_sentences
 from gpt2course.sentiment.model import (
@@ -29,12 +36,26 @@ from gpt2course.sentiment.model import (
 )
 from gpt2course.sentiment.trainer import ReviewTrainer, layer_groups
 from gpt2course.settings import checkpoint_name
-from gpt2course.training import RunFolder, damaged, digest, read_json_object
+from gpt2course.training import (
+    CtrlC,
+    LossNotFinite,
+    RunFolder,
+    check_finite,
+    check_steps,
+    damaged,
+    digest,
+    digest_of_start,
+    digest_of_tokenizer,
+    diverged,
+    read_json_object,
+    stopped,
+)
 
 logger = logging.getLogger(__name__)
 # within a run; the weights count, whatever their checkpoint is called
 MAY_CHANGE = ("save_steps", "logging_steps", "eval_steps", "checkpoint")
 SEAL = "sha256.json"  # of the files of a checkpoint; it is written last
+NEEDED = ("config.json", "model.safetensors", "optimizer.pt", "trainer_state.json")
 FIXED_LENGTH = (
     "a longer run differs from its first steps on, as the learning rate falls to 0 at "
     "the end"
@@ -63,7 +84,10 @@ def finetune_sentiment(
         ValueError: the folder holds another run, another's files or a damaged
             checkpoint; more tokens than the model has positions; reviews as in
             `review_dataset`.
-        LossNotFinite: the loss became NaN or infinite.
+        LossNotFinite: the loss became NaN or infinite. The run says so from then on,
+            and there is no model.
+        KeyboardInterrupt: after ctrl-C, once the step is done and a checkpoint saved.
+            A second one stops at once.
 
     Chapter: evaluating-a-classifier.
     """
@@ -78,9 +102,21 @@ def finetune_sentiment(
     training_texts = _training_texts(reviews["train"], config)
     train = review_dataset(training_texts, tokenizer, config.max_length)
     validation = review_dataset(reviews["validation"], tokenizer, config.max_length)
+    steps = config.num_train_epochs * len(train) / config.per_device_train_batch_size
+    check_steps("num_train_epochs", config.num_train_epochs, steps)
+    tokens = json.dumps([*train["input_ids"], *validation["input_ids"]])
+    # a new classification layer is no part of what the run starts from: the seed is
+    weights = read_state(checkpoint_folder(config.checkpoint))
     run = RunFolder(
         folder,
-        _settings(config, reviews),
+        {
+            "run": "sentiment",
+            **asdict(config),
+            "checkpoint": checkpoint_name(config.checkpoint),
+            "data": digest(_digest(reviews), tokens),
+            "tokenizer": digest_of_tokenizer(tokenizer),
+            "weights": digest_of_start(model.config, weights),
+        },
         may_change=MAY_CHANGE,
         fixed_length=FIXED_LENGTH,
     )
@@ -104,17 +140,53 @@ def finetune_sentiment(
     last = _last_checkpoint(folder)
     if last:
         logger.info("resuming from %s", last.name)
-    with quiet_transformers():
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
-    write_classifier(model, tokenizer, folder)
-    rows = [json.dumps(row) + "\n" for row in trainer.state.log_history]
-    write_text(folder / "log.jsonl", "".join(rows))
-    model, tokenizer = load_classifier(folder)  # evaluate what was stored
-    results = {
-        split: evaluate_classifier(model, tokenizer, reviews[split])
-        for split in ("validation", "test")
-    }
-    run.finish(results)
+    try:
+        with quiet_transformers(), CtrlC() as ctrl_c:
+            trainer.add_callback(StopCallback(ctrl_c))
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
+            if ctrl_c.asked(trainer.args.device):
+                raise KeyboardInterrupt
+        rows = [json.dumps(row) + "\n" for row in trainer.state.log_history]
+        write_text(folder / "log.jsonl", "".join(rows))
+        results = _publish(model, tokenizer, reviews, folder)
+        run.finish(results)
+    except KeyboardInterrupt:
+        kept = _last_checkpoint(folder)
+        if kept is None:
+            raise
+        raise stopped(folder, _step_of(kept), trainer.state.max_steps) from None
+    except LossNotFinite as error:
+        run.fail(str(error))
+        raise
+    return results
+
+
+def _publish(
+    model: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    reviews: DatasetDict,
+    folder: Path,
+) -> dict:
+    """Evaluate the classifier as it is stored; only one that passes goes into the
+    folder, where classify would answer with it.
+
+    Raises:
+        LossNotFinite: a weight or a result is NaN or infinite.
+    """
+    for name, weight in model.state_dict().items():
+        if not torch.isfinite(weight.to(torch.float16)).all():
+            raise diverged(f"{name} of the finished model is not finite in 16 bits")
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as partial:
+        write_classifier(model, tokenizer, Path(partial))
+        stored, tokenizer = load_classifier(Path(partial))
+        results = {
+            split: evaluate_classifier(stored, tokenizer, reviews[split])
+            for split in ("validation", "test")
+        }
+        check_finite(results)
+        for path in sorted(Path(partial).iterdir()):
+            with replacing(folder / path.name) as target:
+                path.replace(target)
     return results
 
 
@@ -156,18 +228,6 @@ def _training_arguments(config: SentimentConfig, folder: Path) -> TrainingArgume
     )
 
 
-def _settings(config: SentimentConfig, reviews: DatasetDict) -> dict:
-    """What run.json holds, and what has to be the same for a run to be resumed."""
-    weights = sorted(read_state(checkpoint_folder(config.checkpoint)).items())
-    return {
-        "run": "sentiment",
-        **asdict(config),
-        "checkpoint": checkpoint_name(config.checkpoint),
-        "data": _digest(reviews),
-        "weights": digest(*(tensor.float() for _, tensor in weights)),
-    }
-
-
 def _digest(reviews: DatasetDict) -> str:
     """The sha256 of all texts and labels."""
     digest = hashlib.sha256()
@@ -176,6 +236,18 @@ def _digest(reviews: DatasetDict) -> str:
             line = json.dumps([split, label, text])
             digest.update(line.encode())
     return digest.hexdigest()
+
+
+class StopCallback(TrainerCallback):
+    """After ctrl-C: lets Trainer save a checkpoint and stop, once the step is done."""
+
+    def __init__(self, ctrl_c: CtrlC) -> None:
+        self.ctrl_c = ctrl_c
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        """Trainer calls this between two steps."""
+        if self.ctrl_c.asked(args.device):
+            control.should_save = control.should_training_stop = True
 
 
 class SealCallback(TrainerCallback):
@@ -189,11 +261,20 @@ class SealCallback(TrainerCallback):
 
 def _digests(checkpoint: Path) -> dict[str, str]:
     files = sorted(path for path in checkpoint.iterdir() if path.name != SEAL)
-    return {path.name: sha256_of_file(path) for path in files}
+    return {path.name: _digest_of(path) for path in files if path.is_file()}
+
+
+def _digest_of(path: Path) -> str:
+    """A digest that line ends do not change; a byte-order mark does, as Trainer does
+    not read it."""
+    digest = digest_of_file(path)
+    with open(path, "rb") as file:
+        marked = with_byte_order_mark(file.read(4)) != "utf-8"
+    return sha256_of_file(path) if marked else digest
 
 
 def _last_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint.
+    """The newest complete checkpoint. What others put beside its files does not count.
 
     Raises:
         ValueError: it is damaged.
@@ -202,14 +283,17 @@ def _last_checkpoint(folder: Path) -> Path | None:
     last = max(complete, key=_step_of, default=None)
     if last is None:
         return None
-    try:
-        found = _digests(last)
-    except OSError as error:
-        raise damaged(last / SEAL, error.strerror or error) from None
-    sealed = read_json_object(last / SEAL)
-    for name in sorted(sealed.keys() | found.keys()):
-        if sealed.get(name) != found.get(name):
-            raise damaged(last / name, "it is not as it was saved")
+    sealed = read_json_object(last / SEAL) or {}
+    for name in sorted({*NEEDED, *sealed}):
+        path = last / name
+        try:
+            intact = path.parent == last and sealed.get(name) == _digest_of(path)
+        except OSError as error:
+            raise damaged(path, error.strerror or error) from None
+        except ValueError as error:
+            raise damaged(path, error) from None
+        if not intact:
+            raise damaged(path, "it is not as it was saved")
     return last
 
 

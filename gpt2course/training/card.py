@@ -17,6 +17,7 @@ from gpt2course.checkpoints import read_model
 from gpt2course.files import write_text
 from gpt2course.generation import generate, sampler
 from gpt2course.training.config import FinetuneConfig, PretrainConfig
+from gpt2course.training.folder import damaged
 from gpt2course.training.log import Log
 from gpt2course.training.pretraining import Corpus, PretrainResult
 from gpt2course.training.tokenizer import END_OF_TEXT
@@ -200,7 +201,7 @@ def write_card(
         eval_tokens=result.eval_tokens,
         stride=shape.n_positions // 2,
         command=command,
-        curve=_curve(Log(result.folder / "log.jsonl").rows()),
+        curve=_curve(result.folder / "log.jsonl"),
         samples=_samples(model, tokenizer),
     )
     write_text(result.folder / "README.md", text)
@@ -269,14 +270,17 @@ def hardware(device: str, num_processes: int) -> str:
     return f"{where}, {num_processes} {processes}, {machine}, torch {torch.__version__}"
 
 
-def _curve(log: list[dict]) -> str:
+def _curve(log: Path) -> str:
     """The evaluations of a run as rows of a table."""
-    return "\n".join(
-        f"| {row['tokens'] / 1e6:.2f} | {row['eval_loss']:.3f} "
-        f"| {row['bits_per_character']:.3f} |"
-        for row in log
-        if "eval_loss" in row
-    )
+    try:
+        return "\n".join(
+            f"| {row['tokens'] / 1e6:.2f} | {row['eval_loss']:.3f} "
+            f"| {row['bits_per_character']:.3f} |"
+            for row in Log(log).rows()
+            if "eval_loss" in row
+        )
+    except KeyError as error:
+        raise damaged(log, f"a row has no {error}") from None
 
 
 def _samples(model: GPT2, tokenizer: Tokenizer) -> str:

@@ -14,6 +14,10 @@ from gpt2course.config import SIZES, GPT2Config
 
 #: the values of `mixed_precision`
 PRECISIONS = ("no", "bf16", "fp16")
+#: the longest run: days, for the smallest model
+MOST_STEPS = 10**8
+MOST_ROWS = 10**6  # of an optimizer step
+MOST_PROCESSES = 1024
 #: The mini's shape while it is pretrained. No text is read more than about twice, so
 #: there is nothing to protect against.
 MINI_WITHOUT_DROPOUT = replace(
@@ -90,11 +94,14 @@ class FinetuneConfig:
             "save_steps",
             "logging_steps",
         )
-        if self.max_steps != -1 and self.max_steps < 1:
-            raise ValueError(
-                f"max_steps is {self.max_steps}; it must be at least 1, or -1 for "
-                "num_train_epochs to decide"
-            )
+        if self.max_steps != -1:
+            if self.max_steps < 1:
+                raise ValueError(
+                    f"max_steps is {self.max_steps}; it must be at least 1, or -1 for "
+                    "num_train_epochs to decide"
+                )
+            check_steps("max_steps", self.max_steps, self.max_steps)
+        _check_sizes(self, self.rows_per_step)
         if not 0 < self.num_train_epochs < math.inf:
             raise ValueError(
                 f"num_train_epochs is {self.num_train_epochs}; it must be a number "
@@ -138,10 +145,15 @@ class FinetuneConfig:
 
         Args:
             n_rows: packed rows in the training set.
+
+        Raises:
+            ValueError: there are more than MOST_STEPS.
         """
         if self.max_steps > 0:
             return self.max_steps
-        return math.ceil(self.num_train_epochs * n_rows / self.rows_per_step)
+        steps = self.num_train_epochs * n_rows / self.rows_per_step
+        check_steps("num_train_epochs", self.num_train_epochs, steps)
+        return math.ceil(steps)
 
     def get_warmup_steps(self, total_steps: int) -> int:
         """Optimizer steps of the warm-up, at most one less than all."""
@@ -214,6 +226,8 @@ class PretrainConfig:
             "save_steps",
             "logging_steps",
         )
+        check_steps("max_steps", self.max_steps, self.max_steps)
+        _check_sizes(self, self.tokens_per_step // self.model.n_positions)
         _check_positive(self, "muon_learning_rate", "learning_rate", "max_grad_norm")
         _check_fractions(self, "short_rows_until", "min_lr_rate")
         _check_warmup(self.warmup_steps, self.max_steps)
@@ -250,6 +264,39 @@ class PretrainConfig:
             "a longer run differs from its first steps on, as learning rate and length "
             "of the rows depend on its length; with min_lr_rate 1, whole warmup_steps "
             "and short_rows_until 0 or 1 it does not"
+        )
+
+
+def check_steps(name: str, value: float, steps: float) -> None:
+    """Refuse a run that would not come to its end.
+
+    Args:
+        name: of the setting that decides about its length.
+        value: of that setting.
+        steps: optimizer steps that follow from it.
+
+    Raises:
+        ValueError: more than MOST_STEPS.
+    """
+    if steps > MOST_STEPS:
+        counted = "" if steps == value else f", which makes {steps:.3g} steps"
+        raise ValueError(
+            f"{name} is {value}{counted}; a run may have {MOST_STEPS:,} steps: "
+            "pass less"
+        )
+
+
+def _check_sizes(config: FinetuneConfig | PretrainConfig, rows_per_step: int) -> None:
+    """Refuse what would fill the memory before the first step."""
+    if rows_per_step > MOST_ROWS:
+        raise ValueError(
+            f"an optimizer step would read {rows_per_step:,} rows; at most "
+            f"{MOST_ROWS:,} are allowed: pass less"
+        )
+    if config.num_processes > MOST_PROCESSES:
+        raise ValueError(
+            f"num_processes is {config.num_processes}; it must be at most "
+            f"{MOST_PROCESSES:,}"
         )
 
 

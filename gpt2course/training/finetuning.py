@@ -38,7 +38,13 @@ from gpt2course.training.processes import (
     world_size,
 )
 from gpt2course.training.run import Recipe, Run
-from gpt2course.training.state import TrainState, digest, settings_of
+from gpt2course.training.state import (
+    TrainState,
+    digest,
+    digest_of_start,
+    digest_of_tokenizer,
+    settings_of,
+)
 from gpt2course.training.step import (
     Step,
     gradient_checkpointing,
@@ -239,7 +245,8 @@ class Finetuning(Recipe):
                 job.validation.input_ids,
                 job.validation.document_ids,
             ),
-            "weights": digest(*self.model.state_dict().values()),
+            "tokenizer": digest_of_tokenizer(job.tokenizer),
+            "weights": digest_of_start(self.model.config, self.model.state_dict()),
         }
         if config.lora is not None:
             from gpt2course.training.lora import add_lora

@@ -18,15 +18,40 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
-from gpt2course.files import refuse_reserved_name, sha256, write_text
+from gpt2course.files import (
+    digest_of_file,
+    parse_json,
+    read_bounded,
+    refuse_irregular,
+    refuse_reserved_name,
+    sha256,
+    write_text,
+)
+from gpt2course.training.step import LossNotFinite
 
 RUN, RESULTS, SHA256 = "run.json", "results.json", "sha256"
 RESULTS_SHA256 = "results_sha256"
 MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors")
-# what a run would replace
-OWN_FILES = (*MODEL_FILES, RESULTS, "state.pt", "log.jsonl", "README.md")
+#: what a run writes
+OWN_FILES = (
+    *(*MODEL_FILES, RESULTS, "state.pt", "log.jsonl", "README.md"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+)
+#: what makes a folder without run.json somebody else's: files that a run would replace,
+#: and those of other programs, which would mix with them
+FOREIGN = (
+    *OWN_FILES,
+    *("tokenizer*", "vocab.json", "merges.txt", "added_tokens.json", "chat_template*"),
+    *("*.safetensors*", "*.bin", "*.bin.index.json", "*.pt", "*.pth", "*.ckpt"),
+    *("*.gguf", "*.h5", "*.msgpack", "*.onnx", "adapter_config.json"),
+    *("trainer_state.json", "checkpoint-*"),
+)
+FORMAT = 2  # of run.json and of what its digests are made from
+DIVERGED = "diverged"  # its entry of a run whose loss is not finite
 LENGTH = ("max_steps", "num_train_epochs")
 MAX_BYTES = 2**20  # of run.json and results.json
 
@@ -68,21 +93,28 @@ class RunFolder:
 
         Raises:
             ValueError: the folder belongs to another run or to somebody else, run.json
-                is damaged, or results.json is not what the run wrote.
+                is damaged, results.json is not what the run wrote, or a folder or a
+                pipe has the name of a file of the run.
+            LossNotFinite: the run in it has diverged.
         """
         refuse_reserved_name(self.path)
         stored = read_json_object(self.path / RUN)
         if stored is None:
             self._refuse_foreign()
-            stored = self.settings
+            stored = self._all_settings
         self._compare(stored)
+        for name in OWN_FILES:
+            if (self.path / name).exists():
+                refuse_irregular(self.path / name)
+        if DIVERGED in stored:
+            raise LossNotFinite(str(stored[DIVERGED])[:500])
         results = self._finished(stored)
         if results is not None and not self._differing(stored):
             logger.info(f"{self.path} holds the finished run; nothing is left to do")
             return results
         if write:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._write(self.settings)
+            self._write(self._all_settings)
         return None
 
     def finish(self, results: dict[str, object]) -> None:
@@ -90,33 +122,54 @@ class RunFolder:
 
         Args:
             results: what `open` returns from now on.
+
+        Raises:
+            LossNotFinite: a result is NaN or infinite; nothing is written.
         """
+        check_finite(results)
         text = json.dumps(results, indent=2, allow_nan=False) + "\n"
         write_text(self.path / RESULTS, text)
         digests = {
             SHA256: digest_of_model(self.path),
             RESULTS_SHA256: _digest_of_results(results),
         }
-        self._write({**self.settings, **digests})
+        self._write({**self._all_settings, **digests})
+
+    def fail(self, reason: str) -> None:
+        """Write that the run has diverged, so that nobody goes on from its state.
+
+        Args:
+            reason: what `open` says from now on.
+        """
+        self._write({**self._all_settings, DIVERGED: reason})
+
+    @property
+    def _all_settings(self) -> dict:
+        return {"format": FORMAT, **self.settings}
 
     def _write(self, entries: dict) -> None:
         write_text(self.path / RUN, json.dumps(entries, indent=2) + "\n")
 
     def _refuse_foreign(self) -> None:
-        found = [name for name in OWN_FILES if _is_there(self.path / name)]
-        found += sorted(path.name for path in self.path.glob("checkpoint-*"))
+        found = {name for name in OWN_FILES if _is_there(self.path / name)}
+        found |= {path.name for name in FOREIGN for path in self.path.glob(name)}
         if found:
             raise ValueError(
-                f"{self.path} holds {', '.join(found[:3])} and no {RUN}, so it is not "
-                "the folder of such a run; choose an empty folder"
+                f"{self.path} holds {', '.join(sorted(found)[:3])} and no {RUN}, so it "
+                "is not the folder of such a run; choose an empty folder"
             )
 
     def _differing(self, stored: dict) -> list[str]:
         names = self.settings.keys() | stored.keys()
-        names -= {SHA256, RESULTS_SHA256, *self.may_change}
+        names -= {"format", SHA256, RESULTS_SHA256, DIVERGED, *self.may_change}
         return sorted(n for n in names if self.settings.get(n) != stored.get(n))
 
     def _compare(self, stored: dict) -> None:
+        if stored.get("format") != FORMAT:
+            raise ValueError(
+                f"{self.path / RUN} is that of another version of gpt2course, with "
+                "which this one cannot go on; choose an empty folder"
+            )
         other = self._differing(stored)
         if "run" in other:
             raise ValueError(
@@ -134,11 +187,10 @@ class RunFolder:
         results = read_json_object(self.path / RESULTS)
         if results is not None:
             found = _digest_of_results(results)
-            # runs of earlier versions have no digest of their results
-            if stored.get(RESULTS_SHA256, found) != found:
+            if stored.get(RESULTS_SHA256) != found:
                 raise damaged(self.path / RESULTS, "it is not what the run wrote")
-        if results is not None and stored[SHA256] == digest_of_model(self.path):
-            return results
+            if stored[SHA256] == digest_of_model(self.path):
+                return results
         logger.info(
             f"{self.path}: the model or {RESULTS} is not as the run left it; making it "
             "again from the saved state"
@@ -150,6 +202,29 @@ class RunFolder:
                 "saved state is left to make it from; choose an empty folder"
             )
         return None
+
+
+def diverged(what: str) -> LossNotFinite:
+    """The error for a model that is of no use.
+
+    Args:
+        what: is not finite.
+    """
+    return LossNotFinite(
+        f"{what}: the training diverged; start again in an empty folder with a lower "
+        "learning_rate"
+    )
+
+
+def check_finite(results: dict[str, object]) -> None:
+    """Refuse results that no whole model has.
+
+    Raises:
+        LossNotFinite: one of them is NaN or infinite; it is named.
+    """
+    for name, value in _numbers(results):
+        if not math.isfinite(value):
+            raise diverged(f"{name} of the finished model is {value}")
 
 
 def check_same_run(path: Path, found: dict, settings: dict) -> None:
@@ -185,9 +260,7 @@ def read_json_object(path: Path) -> dict | None:
     if not _is_there(path):
         return None
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(read_bounded(path, MAX_BYTES))
         if not isinstance(value, dict):
             raise TypeError(f"it holds no object but a {type(value).__name__}")
     except (ValueError, TypeError, OSError, RecursionError) as error:
@@ -210,7 +283,13 @@ def damaged(path: Path, error: Exception | str) -> ValueError:
         remedy = f"remove {path.parent} to go on from what was saved before it"
     elif path.name == RESULTS:
         remedy = "remove it, and the same command makes it again"
-    return ValueError(f"{path} is damaged ({said.splitlines()[0][:120]}); {remedy}")
+    elif path.name == "log.jsonl":
+        remedy = (
+            f"remove it, and {RESULTS} if it is there: the same command goes on from "
+            "the saved state"
+        )
+    said = said.splitlines()[0].removeprefix(f"{path} ")[:120]
+    return ValueError(f"{path} is damaged ({said}); {remedy}")
 
 
 def digest_of_model(folder: Path) -> str:
@@ -218,17 +297,25 @@ def digest_of_model(folder: Path) -> str:
     found = hashlib.sha256()
     for name in MODEL_FILES:
         try:
-            with open(folder / name, "rb") as file:
-                found.update(f"{name}\n".encode())
-                found.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError:
+            digest = digest_of_file(folder / name)
+        except (OSError, ValueError):
             continue
+        found.update(f"{name} {digest}\n".encode())
     return found.hexdigest()
 
 
 def _digest_of_results(results: dict) -> str:
     """One sha256 of the values; spaces and line ends do not count."""
     return sha256(json.dumps(results, sort_keys=True).encode())
+
+
+def _numbers(value: object, name: str = "") -> Iterator[tuple[str, float]]:
+    """All numbers of some results, with their names."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _numbers(entry, f"{name} {key}".strip())
+    elif isinstance(value, int | float):
+        yield name, value
 
 
 def _is_there(path: Path) -> bool:

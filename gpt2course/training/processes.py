@@ -151,12 +151,28 @@ class CtrlC:
         if self.main:
             signal.signal(signal.SIGINT, self.before)
 
+    def asked(self, device: torch.device) -> bool:
+        """Whether it was pressed. Several processes have to agree, or one would wait
+        for the others for ever; each must call this."""
+        if world_size() == 1:
+            return self.pressed
+        pressed = torch.tensor(float(self.pressed), device=device)
+        return sum_over_processes(pressed).item() > 0
+
     def _note(self, *_: object) -> None:
         # a child gets the signal twice, from the terminal and from its parent; only the
         # parent may lose patience
         if self.pressed and multiprocessing.parent_process() is None:
             raise KeyboardInterrupt
         self.pressed = True
+
+
+def stopped(folder: Path, step: int, total_steps: int) -> KeyboardInterrupt:
+    """What a run says after ctrl-C, once its state is saved."""
+    return KeyboardInterrupt(
+        f"stopped after step {step} of {total_steps}; {folder} keeps the run: start it "
+        "again with the same settings to resume from there"
+    )
 
 
 def run_in_processes(

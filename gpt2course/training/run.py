@@ -6,6 +6,7 @@ model is. Everything that makes a run safe to leave alone is here, once.
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import time
@@ -28,7 +29,7 @@ from gpt2course.training.processes import (
     CtrlC,
     is_main_process,
     rank,
-    sum_over_processes,
+    stopped,
     wait_for_everyone,
     world_size,
 )
@@ -39,6 +40,10 @@ from gpt2course.training.state import (
     trained_weights,
 )
 from gpt2course.training.step import LossNotFinite, Step
+
+# None: torch does not say why
+NO_ROOM = (None, errno.ENOSPC, getattr(errno, "EDQUOT", None))
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 logger = logging.getLogger(__name__)
 
@@ -160,9 +165,14 @@ class Run:
                     recipe.write_last(self.folder)
                     run.finish(results)
         except OSError as error:
+            remedy = "mend that"
+            if error.errno in NO_ROOM:
+                remedy = "make room"
+            elif error.errno in NOT_ALLOWED:
+                remedy = "make it writable"
             raise OSError(
                 f"cannot write to {self.folder} ({error.strerror or error}); what was "
-                "saved last is whole: make room, then start again, and it resumes from "
+                f"saved last is whole: {remedy}, then start again, and it resumes from "
                 f"step {self.saved_step}"
             ) from error
         return results
@@ -188,16 +198,12 @@ class Run:
                     self.log_step(done, speed, bar)
                 if last or state.step % config.eval_steps == 0:
                     self.evaluate()
-                stop = self.asked_to_stop(ctrl_c)
+                stop = ctrl_c.asked(self.device)
                 last = last or stop or self.out_of_patience()
                 if last or state.step % config.save_steps == 0:
                     self.save()
                 if stop:
-                    raise KeyboardInterrupt(
-                        f"stopped after step {state.step} of {recipe.total_steps}; "
-                        f"{self.folder} keeps the run: start it again with the same "
-                        "settings to resume from there"
-                    )
+                    raise stopped(self.folder, state.step, recipe.total_steps)
 
     def try_step(self) -> Step:
         """The recipe's step; if it fails, say what is kept and what to try."""
@@ -240,14 +246,6 @@ class Run:
         """Whether too many evaluations brought no new best."""
         return 0 < self.recipe.patience <= self.state.evaluations_without_best
 
-    def asked_to_stop(self, ctrl_c: CtrlC) -> bool:
-        """Whether ctrl-C was pressed. The processes have to agree, or one would wait
-        for the others for ever."""
-        if world_size() == 1:
-            return ctrl_c.pressed
-        pressed = torch.tensor(float(ctrl_c.pressed), device=self.device)
-        return sum_over_processes(pressed).item() > 0
-
     # ---- the folder ------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -270,8 +268,8 @@ class Run:
             load_trained(recipe.model, saved["model"])
             for name, optimizer in recipe.optimizers.items():
                 optimizer.load_state_dict(saved["optimizers"][name])
-            self.state = TrainState(**saved["progress"])
-        except (RuntimeError, ValueError, TypeError, KeyError) as error:
+            self.state = TrainState.from_dict(saved["progress"])
+        except Exception as error:  # of many kinds, for entries of wrong types
             raise damaged(path, error) from None
         if self.state.step > recipe.total_steps:
             raise ValueError(

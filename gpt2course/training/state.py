@@ -4,16 +4,24 @@ state.pt."""
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import zipfile
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from gpt2course.config import GPT2Config
+from gpt2course.files import refuse_irregular
 from gpt2course.training.config import FinetuneConfig, PretrainConfig
 from gpt2course.training.folder import damaged
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 STATE_ENTRIES = {"model", "optimizers", "progress"}
 
@@ -44,13 +52,66 @@ class TrainState:
     last_evaluation: dict[str, float] = field(default_factory=dict)
     best_digest: str = ""
 
+    @classmethod
+    def from_dict(cls, entries: object) -> TrainState:
+        """What a file says, checked.
 
-def digest(*tensors: Tensor) -> str:
-    """Sixteen characters that change when any of the tensors does."""
+        Raises:
+            ValueError: an entry is missing, of another type, or impossible.
+        """
+        usual = asdict(cls())
+        if not isinstance(entries, dict) or entries.keys() != usual.keys():
+            raise ValueError("progress has other entries than that of a run")
+        for name, value in entries.items():
+            if type(value) is not type(usual[name]):
+                raise ValueError(f"{name} is {str(value)[:40]!r}, as in no run")
+            if isinstance(value, int | float) and not value >= 0:  # NaN is not, too
+                # a loss may be infinite: before the first evaluation
+                raise ValueError(f"{name} is {value}, as in no run")
+        state = cls(**entries)
+        if not math.isfinite(state.seconds):
+            raise ValueError(f"seconds is {state.seconds}, as in no run")
+        if state.best_step > state.step:
+            raise ValueError(f"best_step is {state.best_step} at step {state.step}")
+        evaluation = state.last_evaluation.values()
+        if not all(type(v) in (int, float) and math.isfinite(v) for v in evaluation):
+            raise ValueError("last_evaluation holds something else than numbers")
+        return state
+
+
+def digest(*parts: Tensor | str) -> str:
+    """Sixteen characters that change when any of the tensors or texts does."""
     found = hashlib.sha256()
-    for tensor in tensors:
-        found.update(tensor.detach().cpu().contiguous().numpy().data)
+    for part in parts:
+        if isinstance(part, str):
+            found.update(part.encode())
+        else:
+            found.update(part.detach().cpu().contiguous().numpy().data)
     return found.hexdigest()[:16]
+
+
+def digest_of_start(config: object, weights: Mapping[str, Tensor]) -> str:
+    """Sixteen characters for a model that training starts from, or that is evaluated:
+    its weights, in float32, and whatever of its configuration changes what is computed
+    from them.
+
+    Args:
+        config: of a GPT-2 of ours or of transformers.
+        weights: by name; their order does not count.
+    """
+    names = {entry.name for entry in fields(GPT2Config)} - {"initializer_range"}
+    entries = {name: getattr(config, name) for name in sorted(names)}
+    tensors = (weights[name].float() for name in sorted(weights))
+    return digest(json.dumps([entries, sorted(weights)]), *tensors)
+
+
+def digest_of_tokenizer(tokenizer: PreTrainedTokenizerBase | None) -> str:
+    """Sixteen characters that change when a token gets another id, or another token
+    ends a text."""
+    if tokenizer is None:
+        return ""
+    vocabulary = sorted(tokenizer.get_vocab().items())
+    return digest(json.dumps([vocabulary, tokenizer.eos_token_id]))
 
 
 def settings_of(config: FinetuneConfig | PretrainConfig, *may_change: str) -> dict:
@@ -74,7 +135,7 @@ def load_trained(model: torch.nn.Module, weights: dict[str, Tensor]) -> None:
     Raises:
         KeyError: a weight is missing, or is none of those that are trained.
     """
-    if weights.keys() != trained_weights(model).keys():
+    if not isinstance(weights, dict) or weights.keys() != trained_weights(model).keys():
         raise KeyError("it holds the weights of another model")
     model.load_state_dict(weights, strict=False)
 
@@ -95,6 +156,7 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict | None:
     if not (path.exists() or path.is_symlink()):
         return None
     try:
+        refuse_irregular(path)
         with zipfile.ZipFile(path) as file:
             if broken := file.testzip():
                 raise ValueError(f"the checksum of {broken} is wrong")

@@ -38,6 +38,10 @@ PAGE = read_chapter(BOOK / "troubleshooting.md")
 EXPLAINED = {
     "checkpoints.convert.read_config": "puts the file before the message of GPT2Config",
     "checkpoints.convert.read_model": "puts the file before the message of from_hf",
+    "checkpoints.reading.read_small_file": "the message of files.read_bounded",
+    "checkpoints.reading._weights": "the message of files.refuse_irregular",
+    "training.folder.RunFolder.open": "why the run diverged, as it was said then",
+    "sentiment.finetuning.finetune_sentiment": "ctrl-C: processes.stopped says more",
     "checkpoints.reconciliation.reconcile": "puts the file before that of GPT2Config",
     "sentiment.model._configuration": "puts the file before that of transformers",
     "sentiment.model._with_weights": "puts the folder before the message of from_hf",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt2course.training import RunFolder
+from gpt2course.training import LossNotFinite, RunFolder
+from gpt2course.training.folder import OWN_FILES
 
 SETTINGS = {"run": "test", "seed": 1, "max_steps": 5, "weights": "w", "data": "d"}
 RESULTS = {"loss": 1.5}
@@ -107,15 +110,93 @@ def test_results_that_were_changed_are_refused(finished, changed):
     assert folder(finished).open() is None  # state.pt makes it again
 
 
-def test_results_of_an_earlier_version_are_read(finished):
+def test_results_without_their_digest_are_refused(finished):
+    """Nobody could say whether they are what the run wrote."""
     run = json.loads((finished / "run.json").read_text())
     del run["results_sha256"]
     (finished / "run.json").write_text(json.dumps(run))
-    assert folder(finished).open() == RESULTS
+    for text in ("{}", json.dumps(RESULTS)):
+        (finished / "results.json").write_text(text)
+        with pytest.raises(ValueError, match=r"results\.json is damaged .*; remove it"):
+            folder(finished).open()
+    (finished / "results.json").unlink()
+    assert folder(finished).open() is None  # the remedy helps
+
+
+@pytest.mark.parametrize("entries", [{}, {"format": 1}, {"format": "2"}, {"a": 1}])
+def test_a_run_of_another_version_is_refused_in_one_line(finished, entries):
+    run = json.loads((finished / "run.json").read_text())
+    del run["format"]
+    (finished / "run.json").write_text(json.dumps(run | entries))
+    before = content(finished)
+    with pytest.raises(ValueError, match=r"another version of .*empty folder"):
+        folder(finished).open()
+    assert content(finished) == before
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@given(end=st.sampled_from(["\n", "\r\n"]), indent=st.sampled_from([None, 1, "\t"]))
+def test_line_ends_and_marks_of_json_change_nothing(
+    tmp_path_factory, encoding, end, indent
+):
+    path = tmp_path_factory.mktemp("run")
+    folder(path).open()
+    config = {"n_embd": 24, "eos_token_id": [1, 2], "name": "né"}
+    (path / "config.json").write_text(json.dumps(config))
+    (path / "model.safetensors").write_bytes(b"\r\n\n")
+    folder(path).finish(RESULTS)
+    for name in ("config.json", "run.json", "results.json"):
+        values = json.loads((path / name).read_text())
+        text = json.dumps(values, indent=indent, ensure_ascii=False)
+        (path / name).write_bytes(text.replace("\n", end).encode(encoding))
+    assert folder(path).open() == RESULTS
+    (path / "model.safetensors").write_bytes(b"\n\n")  # weights count by their bytes
+    with pytest.raises(ValueError, match="the model was changed"):
+        folder(path).open()
+    (path / "model.safetensors").write_bytes(b"\r\n\n")
+    (path / "config.json").write_text(json.dumps({**config, "n_embd": 25}))
+    with pytest.raises(ValueError, match="the model was changed"):
+        folder(path).open()
+
+
+@pytest.mark.parametrize("name", [*OWN_FILES, "run.json"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to a folder"])
+def test_what_is_no_file_is_named_at_once(finished, name, kind):
+    """A pipe would be waited for for ever; a folder is no lack of room."""
+    (finished / name).unlink(missing_ok=True)
+    if kind == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("no pipes with names")
+        os.mkfifo(finished / name)
+    elif kind == "folder":
+        (finished / name).mkdir()
+    else:
+        (finished / name).symlink_to(finished)
+    said = "a named pipe" if kind == "pipe" else "a folder"
+    with pytest.raises(ValueError, match=rf"{re.escape(name)}\W.*is {said}, not a"):
+        folder(finished).open()
+
+
+def test_a_run_that_diverged_is_not_gone_on_with(tmp_path):
+    run = folder(tmp_path)
+    run.open()
+    run.fail("the loss is nan; take a lower learning_rate")
+    (tmp_path / "state.pt").write_text("a state")
+    with pytest.raises(LossNotFinite, match="the loss is nan; take a lower"):
+        folder(tmp_path).open()
+    with pytest.raises(ValueError, match="with another seed"):
+        folder(tmp_path, seed=2).open()
 
 
 @pytest.mark.parametrize(
-    "name", ["model.safetensors", "README.md", "state.pt", "checkpoint-5", "dangling"]
+    "name",
+    [
+        *("model.safetensors", "README.md", "state.pt", "checkpoint-5", "dangling"),
+        *("tokenizer.json", "tokenizer_config.json", "generation_config.json"),
+        *("vocab.json", "merges.txt", "special_tokens_map.json", "last.ckpt"),
+        *("pytorch_model.bin", "model-00001-of-00002.safetensors", "optimizer.pt"),
+        *("model.safetensors.index.json", "adapter_config.json", "x.gguf", "a.pth"),
+    ],
 )
 def test_a_folder_of_somebody_else_is_left_as_it_is(tmp_path, name):
     if name == "dangling":
@@ -147,8 +228,12 @@ def test_a_damaged_run_json_is_one_line(finished, text):
         folder(finished).open()
 
 
-def test_results_that_are_nan_are_never_written(tmp_path):
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_results_that_are_not_finite_are_never_written(tmp_path, value):
     folder(tmp_path).open()
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        folder(tmp_path).finish({"loss": float("nan")})
+    with pytest.raises(
+        LossNotFinite, match=r"test loss .* is -?(nan|inf): .* lower learning_rate"
+    ):
+        folder(tmp_path).finish({"steps": 1, "test": {"loss": value}})
     assert "sha256" not in json.loads((tmp_path / "run.json").read_text())
+    assert not (tmp_path / "results.json").exists()

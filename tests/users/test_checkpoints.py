@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 
@@ -101,7 +102,13 @@ def test_json_with_a_byte_order_mark(folder, encoding):
     assert torch.equal(load_checkpoint(str(folder))(ids), expected(ids))
 
 
-@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod."])
+PREFIXES = (
+    *("_orig_mod.", "module.", "module._orig_mod.", "model.", "base_model.model."),
+    *("net.", "model._orig_mod.", "_orig_mod.model.", "my.gpt2."),
+)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
 def test_prefixes_and_several_files(folder, prefix):
     expected = load_checkpoint(str(folder)).state_dict()
     state = load_file(folder / "model.safetensors")
@@ -115,6 +122,85 @@ def test_prefixes_and_several_files(folder, prefix):
     index.write_text(json.dumps({"weight_map": names}))
     for name, tensor in load_checkpoint(str(folder)).state_dict().items():
         assert torch.equal(tensor, expected[name])
+    assert "prefixes of a wrapper left out of the tensors' names" in (
+        reconcile(folder).notes
+    )
+
+
+@pytest.mark.parametrize(
+    "more", ["model.loss.weight", "head.weight", "model.xwte.weight"]
+)
+def test_a_prefix_is_left_out_only_where_all_names_have_it_and_fit(folder, more):
+    """Otherwise the refusal names what was found."""
+    state = load_file(folder / "model.safetensors")
+    state = {f"model.{name}": tensor for name, tensor in state.items()}
+    save_file({**state, more: torch.zeros(1)}, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"holds '(model\.)?\w+\.") as raised:
+        load_checkpoint(str(folder))
+    assert "which GPT-2 does not have" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("score.weight", "belongs to a classifier: use gpt2course classify --model"),
+        ("h.0.attn.c_attn.lora_A.default.weight", "that are not merged: save what"),
+        ("h.0.attn.q_proj.weight", "is it another architecture?"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "model.", "base_model.model."])
+def test_a_tensor_too_many_is_explained(folder, prefix, name, said):
+    state = load_file(folder / "model.safetensors")
+    state = {prefix + stored: tensor for stored, tensor in state.items()}
+    state[f"{prefix}{name}"] = torch.zeros(2, 24)
+    save_file(state, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=re.escape(f"holds {name!r}")) as raised:
+        load_checkpoint(str(folder))
+    assert said in str(raised.value)
+
+
+def in_parts(folder, names=("model-00001-of-00002", "model-00002-of-00002")):
+    """The weights in two files and their index."""
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    files = {
+        name: f"{names[number % 2]}.safetensors" for number, name in enumerate(state)
+    }
+    for file in set(files.values()):
+        save_file({n: state[n] for n in state if files[n] == file}, folder / file)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": files}))
+
+
+@pytest.mark.parametrize("names", [("model 1", "model 2"), ("né", "a(1)"), ("-a", "b")])
+def test_parts_with_any_names_are_read(folder, names):
+    expected = load_checkpoint(str(folder)).state_dict()
+    in_parts(folder, names)
+    for name, tensor in load_checkpoint(str(folder)).state_dict().items():
+        assert torch.equal(tensor, expected[name])
+
+
+def test_a_part_that_is_missing_is_named(folder):
+    in_parts(folder)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    said = (
+        r"model-00002-of-00002\.safetensors does not exist; "
+        r"model\.safetensors\.index\.json beside it names it: download it"
+    )
+    with pytest.raises(CheckpointError, match=said):
+        load_checkpoint(str(folder))
+    (folder / "model.safetensors.index.json").unlink()
+    said = r"there are model-00001-of-00002\.safetensors: give .* their model\.safe"
+    with pytest.raises(CheckpointError, match=said):
+        load_checkpoint(str(folder))
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_folder_in_the_place_of_a_file_is_said_to_be_one(folder, file):
+    (folder / file).unlink()
+    (folder / file).mkdir()
+    with pytest.raises(CheckpointError, match=rf"{re.escape(file)} is a folder, not"):
+        load_checkpoint(str(folder))
 
 
 @pytest.mark.parametrize("name", ["../x.safetensors", "/etc/passwd", "a/b.safetensors"])

@@ -20,3 +20,4 @@ def test_nothing_is_found_in_sixty_cases():
     assert re.search(r"^60 cases, 0 of them .*; 0 found$", done.stdout, re.M)
     kinds = re.findall(r"^([a-z ]+?) +\d+ +\d+ +\d+ +0$", done.stdout, re.M)
     assert len(kinds) > 8
+    assert "examples" in kinds  # evaluate
