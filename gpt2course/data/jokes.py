@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import regex
 
+from gpt2course.arguments import texts
 from gpt2course.checkpoints import HubError, hub_folder
 from gpt2course.data.reviews import HELD_OUT
 from gpt2course.data.tables import EMPTY, MERGED, TableReport, read_table
@@ -134,7 +135,7 @@ def encode_jokes(
         token ids, one list a joke; the last one is tokenizer.eos_token_id.
 
     Raises:
-        ValueError: the tokenizer has no eos_token.
+        ValueError: one text instead of a list, or the tokenizer has no eos_token.
 
     Chapter: jokes.
     """
@@ -146,7 +147,7 @@ def encode_jokes(
     # "<|endoftext|>" is text here; and what does not fit is for others to judge
     ids = (
         tokenizer.encode(JOKE_PREFIX + joke, split_special_tokens=True, verbose=False)
-        for joke in jokes
+        for joke in texts("jokes", jokes)
     )
     return [[*joke, tokenizer.eos_token_id] for joke in ids]
 

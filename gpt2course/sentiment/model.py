@@ -23,6 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from gpt2course.arguments import rows_of_ids
 from gpt2course.checkpoints import (
     CheckpointError,
     checkpoint_folder,
@@ -324,10 +325,14 @@ def predict(
         (N, 2) float32, on the CPU, in the order of `rows`.
 
     Raises:
-        ValueError: a logit is NaN or infinite, because the weights are.
+        ValueError: a row that is empty, too long or no ids; a logit is NaN or infinite,
+            because the weights are.
 
     Chapter: sentiment.
     """
+    rows = rows_of_ids("rows", rows, "row {}")
+    for i, row in enumerate(rows):
+        _check_row(f"row {i}", row, model.config)
     logits = torch.empty(len(rows), 2)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     was_training = model.training
@@ -344,6 +349,20 @@ def predict(
             "or its training diverged"
         )
     return logits.softmax(-1)
+
+
+def _check_row(name: str, row: list[int], config: GPT2Config) -> None:
+    if not 1 <= len(row) <= config.n_positions:
+        raise ValueError(
+            f"{name} has {len(row)} tokens; it must have 1 to {config.n_positions}, as "
+            "many as the model's positions"
+        )
+    for token in (min(row), max(row)):
+        if not 0 <= token < config.vocab_size:
+            raise ValueError(
+                f"{name} holds {token}; token ids lie between 0 and "
+                f"{config.vocab_size - 1}"
+            )
 
 
 def evaluate_classifier(
