@@ -365,7 +365,7 @@ def ends_paragraph(line: str) -> bool:
 
 def shown(lines: list[str]) -> list[str]:
     """Lines that are neither blank nor comments."""
-    return [line for line in lines if not re.fullmatch(r" {0,3}(%.*)?|\s*", line)]
+    return [line for line in lines if line.strip() and line.lstrip()[0] != "%"]
 
 
 def commentless(lines: list[str]) -> list[str]:
