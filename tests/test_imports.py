@@ -17,7 +17,7 @@ import gpt2course
 
 # From the ground up: a room imports only from those before it.
 ROOMS = [
-    *("config", "settings", "cache", "model", "loss", "files"),
+    *("arguments", "config", "settings", "cache", "model", "loss", "files"),
     *("checkpoints", "generation", "data", "training", "evaluation", "sentiment"),
     *("course", "cli", "__main__"),
 ]

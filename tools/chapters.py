@@ -25,14 +25,14 @@ class ConvertError(ValueError):
 
 
 def read_chapter(path: Path) -> str:
-    """The text of a chapter, without a byte-order mark.
+    """The text of a chapter, without byte-order marks.
 
     Raises:
         ConvertError: bytes that are not UTF-8, or an invisible line separator.
     """
     data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConvertError(

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from gpt2course import __version__
+from gpt2course.cli.shadows import shadow
 
 #: the commands, in the order of the help
 COMMANDS = (
@@ -42,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with 0, after --help, --version and --print-config.
     """
-    from gpt2course.cli.text import make_streams_safe
-
-    make_streams_safe()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        from gpt2course.cli.text import make_streams_safe
+
+        make_streams_safe()
         code = _run(arguments)
         sys.stdout.flush()  # here, where a full disk can still be reported
         return code
@@ -58,8 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         return _failed(f"{error.strerror or error}{where}")
-    except (ValueError, RuntimeError, MemoryError) as error:
-        return _failed(str(error) or type(error).__name__)
+    except Exception as error:
+        if said := shadow(error):
+            return _failed(said)
+        if isinstance(error, (ValueError, RuntimeError, MemoryError)):
+            return _failed(str(error) or type(error).__name__)
+        raise
 
 
 def _run(arguments: list[str]) -> int:

@@ -12,7 +12,7 @@ from gpt2course.cli.text import (
     is_terminal,
     print_json,
     standard_input,
-    unescape,
+    stop_text,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def run(
         until_stop,
     )
 
-    stops = [unescape(argument_text(text)) for text in stop]
+    stops = list(map(stop_text, stop))
     options = {
         "temperature": temperature,
         "top_k": top_k,

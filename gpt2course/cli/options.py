@@ -178,7 +178,7 @@ class Parser(ArgumentParser):
         )
         about = {arg.arg_name: arg.description for arg in doc.params}
         if self.takes_texts:
-            self._add_list("texts", about["texts"], nargs="*")
+            self._add_list("texts", about["texts"], nargs="*", action=_Given)
         self.add_argument(
             "--config",
             action="config",
@@ -305,6 +305,14 @@ class _HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter)
         if action.default in (None, [], argparse.SUPPRESS):
             return about
         return f"{about} (default: %(default)s)"
+
+
+class _Given(argparse.Action):
+    """Texts of the command line; none leave those of the config file as they are."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        if values:
+            setattr(namespace, self.dest, values)
 
 
 def _hints(annotated: Callable | type) -> dict[str, Any]:

@@ -6,17 +6,13 @@ Every command reads and prints through these functions. main in __init__.py call
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 import sys
 
+from gpt2course.files import with_byte_order_mark
+
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
-MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 
 
 def make_streams_safe() -> None:
@@ -29,33 +25,57 @@ def make_streams_safe() -> None:
 def decode(content: bytes, source: str) -> str:
     """Bytes that somebody gave us as text, with line feeds as the only line ends.
 
-    A byte-order mark says what they are and is no part of the text; without one they
-    are UTF-8. Bytes that are not become U+FFFD, and a line on stderr says so.
+    A byte-order mark says what they are and is no part of the text, nor are the marks
+    of files that were joined; without one they are UTF-8. Bytes that are not become
+    U+FFFD, and a line on stderr says so.
 
     Args:
         content: the bytes.
         source: what they are, for the message.
+
+    Raises:
+        ValueError: NUL characters, which no text has.
     """
-    encoding = "utf-8"
-    for mark, marked in MARKS:
-        if content.startswith(mark):
-            content, encoding = content.removeprefix(mark), marked
-            break
+    encoding = with_byte_order_mark(content)
+    name = encoding.removesuffix("-sig").upper()
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError:
         text = content.decode(encoding, errors="replace")
         print(
-            f"gpt2course: {source} is not {encoding.upper()}; unreadable bytes "
-            "are replaced by U+FFFD",
+            f"gpt2course: {source} is not {name}; unreadable bytes are replaced by "
+            "U+FFFD",
             file=sys.stderr,
         )
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\0" in text:
+        raise ValueError(
+            f"{source} has NUL characters: it is no text, or UTF-16 or UTF-32 without "
+            "a byte-order mark; save it as UTF-8"
+        )
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if encoding != "utf-8":  # it is made of files with marks
+        return text.replace("\ufeff", "")
+    return text.replace("\n\ufeff", "\n")
 
 
 def argument_text(argument: str) -> str:
     """An argument of the command as text; the system hands over bytes in disguise."""
     return decode(argument.encode("utf-8", "surrogateescape"), "the text")
+
+
+def stop_text(argument: str) -> str:
+    """A text of --stop, with its escapes.
+
+    Raises:
+        ValueError: bytes that are not UTF-8: as U+FFFD they would stop where none is.
+    """
+    try:
+        return unescape(argument.encode("utf-8", "surrogateescape").decode())
+    except UnicodeDecodeError:
+        shown = ascii(argument)
+        raise ValueError(
+            f"the text {shown} of --stop is not UTF-8; type it in a terminal that is"
+        ) from None
 
 
 def standard_input() -> str:

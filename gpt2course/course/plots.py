@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gpt2course.course.notebook import INK, visible
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
@@ -221,14 +222,15 @@ def lines(
         log: axes on a logarithmic scale: "", "x", "y" or "xy".
     """
     figure, ax = axes(title, xlabel, ylabel)
+    drawn = []
     for i, (name, (x, y)) in enumerate(series.items()):
         color = COLOURS[i % len(COLOURS)]
         linestyle = LINE_STYLES[i // len(COLOURS) % len(LINE_STYLES)]
-        ax.plot(x, y, label=name, color=color, linestyle=linestyle)
+        drawn += ax.plot(x, y, label=name, color=color, linestyle=linestyle)
     for axis in log:
         getattr(ax, f"set_{axis}scale")("log")
     if len(series) > 1:
-        _legend(ax)
+        _legend(ax, drawn, list(series))
     return figure
 
 
@@ -250,6 +252,7 @@ def grouped_bars(
     height = 0.23 * len(names) * len(series) + 1.1
     figure, ax = axes(title, xlabel, "", size=(5.2, height))
     thickness = 0.8 / len(series)
+    groups = []
     for i, (name, values) in enumerate(series.items()):
         offset = (i - (len(series) - 1) / 2) * thickness
         places = [row + offset for row in range(len(names))]
@@ -257,11 +260,12 @@ def grouped_bars(
             places, values, thickness, label=name, color=COLOURS[i % len(COLOURS)]
         )
         ax.bar_label(drawn, fmt=form, padding=3, color=INK)
+        groups.append(drawn)
     ax.set_yticks(range(len(names)), names, parse_math=False)
     ax.invert_yaxis()
     ax.grid(visible=False, axis="y")
     ax.margins(x=0.12)
-    _legend(ax)
+    _legend(ax, groups, list(series))
     return figure
 
 
@@ -307,7 +311,10 @@ def panels(
     return figure
 
 
-def _legend(ax: Axes) -> None:
-    for text in ax.legend(frameon=False).get_texts():
+def _legend(ax: Axes, drawn: Sequence[Artist], names: Sequence[str]) -> None:
+    # matplotlib leaves out names that begin with _, so it gets them afterwards
+    legend = ax.legend(drawn, ["name"] * len(names), frameon=False)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)
         text.set_color(INK)
         text.set_parse_math(False)

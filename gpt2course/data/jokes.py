@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import regex
 
+from gpt2course.arguments import texts
 from gpt2course.checkpoints import HubError, hub_folder
 from gpt2course.data.reviews import HELD_OUT
-from gpt2course.data.tables import EMPTY, TableReport, read_table
+from gpt2course.data.tables import EMPTY, MERGED, TableReport, read_table
 from gpt2course.settings import data_source
 
 if TYPE_CHECKING:
@@ -40,8 +41,12 @@ ENCODING = "broken encoding"
 DUPLICATE = "duplicate"
 CRUDE = "crude word"
 
-# control characters, halves of characters, U+FFFD, and UTF-8 that was read as Latin-1
-BROKEN = "[\ud800-\udfff\ufffd\x00-\x1f\x7f-\x9f]|â€|Ã[\x80-\xbf]"
+# control characters, halves of characters, U+FFFD, and UTF-8 that was read as Latin-1.
+# There Ã and a mark such as » are a letter; elsewhere a word may end so, as in «LÃ»
+BROKEN = regex.compile(
+    "[\ud800-\udfff\ufffd\x00-\x1f\x7f-\x9f]|â€"
+    r"|Ã(?!\p{P})[\x80-\xbf]|(?<=\p{Ll})Ã[\x80-\xbf]|Ã[\x80-\xbf](?=\p{L})"
+)
 
 # In rot13, so that nobody has to read them who only reads this file.
 _CRUDE_WORDS = frozenset(
@@ -94,7 +99,8 @@ def load_jokes(source: str | None = None, *, drop_crude: bool = False) -> Jokes:
         shuffled and the same on every machine: the first one in ten (at most 2,500)
         are held out, and any slice is a random sample. And a report that names dropped
         rows. A joke has at most 500 characters, and single spaces; every copy but the
-        first is dropped, whatever its capitals and punctuation.
+        first is dropped, whatever its capitals and punctuation. So is a joke with a
+        line that reads as a row of its own: a quotation mark was left open.
 
     Raises:
         HubError: the hub cannot be reached or does not have it.
@@ -104,9 +110,9 @@ def load_jokes(source: str | None = None, *, drop_crude: bool = False) -> Jokes:
     """
     source = data_source(source)
     if source == "embedded":
-        path, rows = OWN_JOKES, [*_read_csv(OWN_JOKES), *_good(_pyjokes())]
+        path, rows = OWN_JOKES, [*_read_csv(OWN_JOKES), *map(_Joke, _pyjokes())]
     elif source == "hub":
-        path, rows = Path(SHORT_JOKES), _good(_hub())
+        path, rows = Path(SHORT_JOKES), map(_Joke, _hub())
     else:
         path = Path(source) / "jokes.csv"
         rows = _read_csv(path)
@@ -129,7 +135,7 @@ def encode_jokes(
         token ids, one list a joke; the last one is tokenizer.eos_token_id.
 
     Raises:
-        ValueError: the tokenizer has no eos_token.
+        ValueError: one text instead of a list, or the tokenizer has no eos_token.
 
     Chapter: jokes.
     """
@@ -141,7 +147,7 @@ def encode_jokes(
     # "<|endoftext|>" is text here; and what does not fit is for others to judge
     ids = (
         tokenizer.encode(JOKE_PREFIX + joke, split_special_tokens=True, verbose=False)
-        for joke in jokes
+        for joke in texts("jokes", jokes)
     )
     return [[*joke, tokenizer.eos_token_id] for joke in ids]
 
@@ -149,43 +155,65 @@ def encode_jokes(
 def words(joke: str) -> list[str]:
     """The words of a joke in lower case, without punctuation.
 
-    Two jokes with the same words count as one. A word is made of letters, digits and
+    A word is made of letters, digits and
     the marks that belong to them, such as the vowel signs of Hindi; re's \\w would cut
     there.
 
     Source: the module regex; Unicode Technical Standard #18. Chapter: jokes.
     """
-    plain = joke.casefold().replace("’", "").replace("'", "")
-    return regex.findall(r"[\w\p{M}\p{N}]+", plain)
+    return regex.findall(r"[\w\p{M}\p{N}]+", _without_apostrophes(joke))
 
 
-def _sorted_out(
-    path: Path, rows: Iterable[tuple[str, str | None]], drop_crude: bool
-) -> Jokes:
-    """Kept and dropped, train and validation, of pairs of text and problem."""
-    kept: dict[str, str] = {}  # sha256 of the words -> joke
+def _said(joke: str) -> list[str]:
+    """Its words with the signs that belong to them, such as those of C++, C# and 5 €,
+    and signs that stand alone, such as 😂. Two jokes that say the same count as one.
+
+    Source: the module regex; Unicode's categories Sm, Sc and So.
+    """
+    plain = _without_apostrophes(joke)
+    return regex.findall(r"[\w\p{M}\p{N}\p{Sm}\p{Sc}\p{So}#%&@]+", plain)
+
+
+def _without_apostrophes(joke: str) -> str:
+    return regex.sub("[’'`´]", "", joke.casefold())
+
+
+class _Joke(NamedTuple):
+    """What is read: a text, why it is dropped, and the lines where it stands."""
+
+    text: str
+    problem: str | None = None
+    lines: str = ""
+
+
+def _sorted_out(path: Path, rows: Iterable[_Joke], drop_crude: bool) -> Jokes:
+    """Kept and dropped, train and validation."""
+    kept: dict[tuple[str, str], str] = {}  # sha256 of words and of signs -> joke
     dropped: dict[str, list[int]] = {}
-    for number, (text, problem) in enumerate(rows, start=1):
+    places: dict[int, str] = {}
+    for number, (text, problem, lines) in enumerate(rows, start=1):
         joke = " ".join(text.split())
-        said = words(joke)
-        key = hashlib.sha256(" ".join(said).encode(errors="replace")).hexdigest()
+        said = _said(joke)
+        key = (_digest(words(joke)), _digest(said))
         if problem is not None:
             reason = problem
         elif not said:
             reason = EMPTY
         elif len(joke) > MAX_CHARACTERS:
             reason = OVER_LONG
-        elif re.search(BROKEN, joke):
+        elif BROKEN.search(joke):
             reason = ENCODING
         elif key in kept:
             reason = DUPLICATE
-        elif drop_crude and _CRUDE_WORDS.intersection(said):
+        elif drop_crude and _CRUDE_WORDS.intersection(words(joke)):
             reason = CRUDE
         else:
             kept[key] = joke
             continue
         dropped.setdefault(reason, []).append(number)
-    report = TableReport(len(kept), dropped, "jokes")
+        if lines.startswith("lines"):  # several, so others have another number, too
+            places[number] = lines
+    report = TableReport(len(kept), dropped, "jokes", places)
     shuffled = [kept[key] for key in sorted(kept)]
     n_held_out = min(HELD_OUT, len(shuffled) // 10)
     if not n_held_out:
@@ -201,15 +229,49 @@ def _sorted_out(
     )
 
 
-def _read_csv(path: Path) -> list[tuple[str, str | None]]:
+def _digest(said: list[str]) -> str:
+    return hashlib.sha256(" ".join(said).encode(errors="replace")).hexdigest()
+
+
+def _read_csv(path: Path) -> list[_Joke]:
     """The column Joke, and what is wrong with a row; a byte that is no UTF-8 spoils its
     own row only."""
     rows = read_table(path, ("ID", "Joke"), broken_bytes="surrogateescape")
-    return [(row.values.get("Joke", ""), row.problem) for row in rows]
+    ids = [row.values.get("ID", "").strip() for row in rows]
+    counts = Counter(ids)
+    jokes = []
+    for i, row in enumerate(rows):
+        around = ids[max(0, i - 1) : i] + ids[i + 1 : i + 2]
+        problem = row.problem
+        if any(
+            column == "ID"
+            and _shape(name) == _shape(ids[i])
+            # a numbered list has the numbers of other rows
+            and (counts[name] != 1 or not name)
+            and not _outside(name, around)
+            for column, name, _ in row.inside
+        ):
+            problem = MERGED
+        jokes.append(_Joke(row.values.get("Joke", ""), problem, row.lines))
+    return jokes
 
 
-def _good(jokes: Iterable[str]) -> list[tuple[str, str | None]]:
-    return [(joke, None) for joke in jokes]
+def _outside(name: str, around: list[str]) -> bool:
+    """Whether a number does not lie between those of the rows above and below, although
+    these rise."""
+    if not all(other.isdecimal() for other in (name, *around)):
+        return False
+    before, *after = map(int, around or "0")
+    rises = after and before < after[0]
+    return bool(rises) and not before <= int(name) <= after[0]
+
+
+def _shape(name: str) -> str:
+    """What names of rows have in common: "9" for 20 and 21, "a9" for x1 and x2. A name
+    without digits looks like any word, so it has a shape of its own."""
+    if not regex.search(r"\d", name):
+        return name
+    return regex.sub(r"\p{L}+", "a", regex.sub(r"\d+", "9", name))
 
 
 def _pyjokes() -> list[str]:

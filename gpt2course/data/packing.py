@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from gpt2course.arguments import rows_of_ids, whole_number
 from gpt2course.loss import IGNORE_INDEX
 from gpt2course.model import causal_mask
 
@@ -31,13 +32,24 @@ def concatenate(
     Raises:
         ValueError: no documents.
     """
-    if not len(documents):
+    documents = _checked(documents)
+    if not documents:
         raise ValueError("no documents to pack; pass at least one")
     lengths = torch.tensor([len(ids) + 1 for ids in documents])
     tokens = torch.tensor(
         [token for ids in documents for token in (*ids, eos_token_id)]
     )
     return tokens, lengths
+
+
+def _checked(documents: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Documents as lists of ids. Floats would be cut to ids without a word, and ids
+    below 0 be read from the end of the vocabulary or as IGNORE_INDEX."""
+    found = rows_of_ids("documents", documents, "document {}")
+    for i, ids in enumerate(found):
+        if ids and min(ids) < 0:
+            raise ValueError(f"document {i} holds {min(ids)}; token ids begin at 0")
+    return found
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -177,7 +189,7 @@ def pack_sequences(
     Source: Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination".
     Chapter: training.
     """
-    if row_length < 2:
+    if whole_number("row_length", row_length, least=0) < 2:
         raise ValueError(
             f"row_length is {row_length}; a row needs at least 2 tokens, one to read "
             "and one to predict"
@@ -186,6 +198,7 @@ def pack_sequences(
         raise ValueError(
             f"too_long is {too_long!r}; it must be 'error', 'cut' or 'drop'"
         )
+    documents = _checked(documents)
     lengths = [len(ids) for ids in documents]
     if short := [i for i, n in enumerate(lengths) if n < 2]:
         raise ValueError(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpt2course.checkpoints import HubError, hub_folder
-from gpt2course.data.tables import EMPTY, Row, TableReport, read_table
+from gpt2course.data.tables import EMPTY, MERGED, REMEDY, Row, TableReport, read_table
 from gpt2course.settings import data_source
 
 if TYPE_CHECKING:
@@ -248,6 +248,9 @@ def _problem_of(row: Row) -> str | None:
         return f"the label is {label[:40]!r}, allowed are 0 and 1"
     if not plain_text(row.values["text"]):
         return "it has no text"
+    for column, value, line in row.inside:
+        if column == "label" and value in ("0", "1"):
+            return f"{MERGED} in {row.lines}, as line {line} has a label: {REMEDY}"
     return None
 
 

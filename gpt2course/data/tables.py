@@ -2,8 +2,8 @@
 
 Python's csv module parses, in its strict mode. pandas and pyarrow were tried: after a
 quotation mark that is left open they merge several rows into one without a word, and
-pandas cuts a row that has too many fields. The strict mode refuses both, and needs no
-other package.
+pandas cuts a row that has too many fields. The strict mode refuses the second, and the
+first unless a later mark happens to close the field; `Row.inside` finds those.
 
 reviews.py and jokes.py say which columns they need and what a good row is.
 """
@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -30,9 +31,21 @@ MAX_LINES = 10_000  # of one row; more means a quotation mark left open
 # why a row is dropped
 COLUMNS = "wrong number of columns"
 OPEN_QUOTE = "open quotation mark"
+MERGED = "rows within quotation marks"
+SPACE = "space before a quotation mark"
 EMPTY = "empty"
 
+REMEDY = "close the quotation mark, or, if it is one text, write it on one line"
+
 _LIMIT = threading.Lock()  # the csv module has one field limit for all readers
+
+
+class Inside(NamedTuple):
+    """A value that a line within a field of several lines has for a column."""
+
+    column: str
+    value: str
+    line: int
 
 
 @dataclass(frozen=True)
@@ -41,22 +54,35 @@ class Row:
 
     Args:
         number: from 1, below the header.
-        line: of the file where it begins, from 1.
+        line, last_line: of the file where it begins and ends, from 1.
         values: column -> what stands there, unchanged; empty if there is a problem.
-        problem: one of COLUMNS, OPEN_QUOTE and EMPTY, or None.
+        problem: one of COLUMNS, OPEN_QUOTE, SPACE and EMPTY, or None.
         detail: what exactly is wrong.
+        inside: what else stands in its columns, if its lines are read one by one. A
+            quotation mark that is left open, and that one of another row closes, makes
+            one field of several rows; the caller, who knows what a label or a number
+            may be, decides.
     """
 
     number: int
     line: int
+    last_line: int
     values: dict[str, str]
     problem: str | None = None
     detail: str = ""
+    inside: tuple[Inside, ...] = ()
 
     @property
     def where(self) -> str:
         """How a message names the row."""
         return f"row {self.number} (line {self.line})"
+
+    @property
+    def lines(self) -> str:
+        """Its place in the file."""
+        if self.last_line > self.line:
+            return f"lines {self.line} to {self.last_line}"
+        return f"line {self.line}"
 
 
 @dataclass(frozen=True)
@@ -67,19 +93,26 @@ class TableReport:
         kept: number of rows that are left.
         dropped: reason -> numbers of the rows, from 1.
         noun: what a row is.
+        places: number of a row -> its lines in the file, where the number alone does
+            not lead there.
     """
 
     kept: int
     dropped: dict[str, list[int]]
     noun: str = "rows"
+    places: dict[int, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         dropped = sum(map(len, self.dropped.values()))
         lines = [f"{self.kept:,} {self.noun} kept, {dropped:,} rows dropped"]
         for reason, rows in self.dropped.items():
-            shown = ", ".join(map(str, rows[:10])) + (", …" if len(rows) > 10 else "")
+            shown = ", ".join(
+                f"{row} ({self.places[row]})" if row in self.places else str(row)
+                for row in rows[:10]
+            ) + (", …" if len(rows) > 10 else "")
             noun = "rows" if len(rows) > 1 else "row"
-            lines.append(f"  {len(rows):,} × {reason}: {noun} {shown}")
+            line = f"  {len(rows):,} × {reason}: {noun} {shown}"
+            lines.append(line + (f"; {REMEDY}" if reason == MERGED else ""))
         return "\n".join(lines)
 
 
@@ -122,6 +155,8 @@ def read_table(
                 problem, detail = OPEN_QUOTE, record.error
             elif not any(field.strip() for field in fields):
                 problem = EMPTY
+            elif _space_before_quote(lines, record, separator):
+                problem, detail = SPACE, f"{record.raw(lines)[:60]!r}; remove the space"
             elif len(fields) != len(header):
                 problem = COLUMNS
                 detail = f"{len(fields)} fields for {len(header)} columns"
@@ -130,8 +165,13 @@ def read_table(
                         f"; a text with a {SEPARATORS.get(separator, separator)} "
                         "belongs in quotation marks"
                     )
-            values = {} if problem else {name: fields[place[name]] for name in columns}
-            rows.append(Row(len(rows) + 1, record.line, values, problem, detail))
+            number, ends = len(rows) + 1, (record.line, record.last_line)
+            if problem:
+                rows.append(Row(number, *ends, {}, problem, detail))
+            else:
+                values = {name: fields[place[name]] for name in columns}
+                inside = _inside(lines, record, separator, place, len(header))
+                rows.append(Row(number, *ends, values, inside=inside))
     return rows
 
 
@@ -175,6 +215,10 @@ class _Record(NamedTuple):
     last_line: int
     fields: list[str]
     error: str
+
+    def raw(self, lines: list[str]) -> str:
+        """What it is made of."""
+        return "".join(lines[self.line - 1 : self.last_line]).rstrip("\r\n")
 
 
 def _header(
@@ -225,6 +269,54 @@ def _records(lines: list[str], first: int, separator: str) -> Iterator[_Record]:
             fields, error, end = [], str(problem), start + 1
         yield _Record(start + 1, end, fields, error)
         start = end
+
+
+def _space_before_quote(lines: list[str], record: _Record, separator: str) -> bool:
+    """Whether a field in quotation marks has a space before them, which makes the marks
+    a part of the text, and what they enclose no field of its own."""
+    if not re.search(rf'(?:^|{re.escape(separator)}) +"', record.raw(lines)):
+        return False
+    some = islice(lines, record.line - 1, record.line - 1 + MAX_LINES)
+    reader = csv.reader(some, delimiter=separator, strict=True, skipinitialspace=True)
+    try:
+        fields = next(reader)
+    except csv.Error:  # words behind the second mark: it stands for itself
+        return False
+    return fields != [field.lstrip(" ") for field in record.fields]
+
+
+def _inside(
+    lines: list[str],
+    record: _Record,
+    separator: str,
+    place: dict[str, int],
+    n_columns: int,
+) -> tuple[Inside, ...]:
+    """`Row.inside` of a record.
+
+    If a field of several lines has swallowed rows, then a row that began before ends on
+    a line that is not its last, and another begins on a line that is not its first. So
+    columns before the field count where all columns are there, except on the first
+    line, and columns after it except on the last.
+    """
+    fields = enumerate(record.fields)
+    several = next((i for i, field in fields if re.search(r"[\r\n]", field)), None)
+    if several is None:
+        return ()
+    found = []
+    for number in range(record.line, record.last_line + 1):
+        parts = lines[number - 1].rstrip("\r\n").split(separator)
+        for column, i in place.items():
+            if i < several and number > record.line and len(parts) >= n_columns:
+                value = parts[i]
+            elif (
+                i > several and number < record.last_line and len(parts) > n_columns - i
+            ):
+                value = parts[i - n_columns]
+            else:
+                continue
+            found.append(Inside(column, value.strip(' \t"'), number))
+    return tuple(found)
 
 
 @contextmanager

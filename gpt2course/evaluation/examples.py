@@ -16,9 +16,10 @@ from pathlib import Path
 from gpt2course.data import embedded_reviews, plain_text
 from gpt2course.evaluation.hub_data import hub_examples
 from gpt2course.evaluation.scoring import STOP_WORDS
-from gpt2course.files import read_bounded, sha256
+from gpt2course.files import read_bounded, sha256, with_byte_order_mark
 from gpt2course.settings import data_source
 
+MAX_BYTES = 2**30  # of a file of examples
 MOST = 500  # examples of an embedded set
 MOST_WORDS = 250  # of a context, so that it fits into the mini's window
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]?[A-Z])")
@@ -77,17 +78,23 @@ def read_examples(path: Path, task: str) -> list[Example]:
     fields = ", ".join(FIELDS[task])
     try:
         content = read_bounded(path, MAX_BYTES)
-        lines = content.decode("utf-8-sig").splitlines()
     except OSError as error:
         raise ValueError(
             f"{path}: {error.strerror or error}; the task {task} reads this file, one "
             f"JSON object a line with {fields}"
         ) from None
+    encoding = with_byte_order_mark(content)
+    try:
+        text = content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 (byte {error.start})") from None
+        name = encoding.removesuffix("-sig").upper()
+        raise ValueError(
+            f"{path} is not {name} (byte {error.start}); save it as UTF-8"
+        ) from None
     examples = [
         _checked(line, task, f"{path}, line {number}")
-        for number, line in enumerate(lines, start=1)
+        # not splitlines: a text may hold U+2028 and other separators as they are
+        for number, line in enumerate(text.split("\n"), start=1)
         if line.strip()
     ]
     if not examples:
@@ -104,6 +111,13 @@ def _checked(line: str, task: str, where: str) -> Example:
         raise ValueError(f"{where}: no JSON ({error})") from None
     if not isinstance(example, dict):
         raise ValueError(f"{where}: {type(example).__name__}, not an object")
+    try:
+        json.dumps(example, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.start + 1]
+        raise ValueError(
+            f"{where}: {half!a} is half a character; write both halves, or leave it out"
+        ) from None
     for name, kind in FIELDS[task].items():
         value = example.get(name)
         if not isinstance(value, kind) or isinstance(value, bool):

@@ -79,7 +79,7 @@ def _read(path: Path) -> list[dict]:
     from pyarrow import ArrowInvalid, parquet
 
     if path.suffix == ".jsonl":
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines if line.strip()]
     try:
         return parquet.read_table(path).to_pylist()

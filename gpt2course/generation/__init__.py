@@ -20,7 +20,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "generate",
             "generate_batch",
             "stream_tokens",
-            "token_ids",
         ],
         "sampling": [
             "Filter",

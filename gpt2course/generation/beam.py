@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
+from gpt2course.arguments import token_ids, whole_number
 from gpt2course.cache import KVCache
-from gpt2course.generation.loop import check_finite, check_prompts, token_ids
+from gpt2course.generation.loop import check_finite, check_prompts
 from gpt2course.model import GPT2
 
 
@@ -64,8 +65,9 @@ def beam_search(
     Source: transformers' generate(num_beams=...). Chapter: sampling.
     """
     config = model.config
-    prompt = token_ids(input_ids)
+    prompt = token_ids("input_ids", input_ids)
     check_prompts([prompt], max_new_tokens, config.n_positions)
+    whole_number("num_beams", num_beams, least=0)
     if not 1 <= num_beams <= config.vocab_size // 2:
         raise ValueError(
             f"num_beams is {num_beams}; it must lie between 1 and "

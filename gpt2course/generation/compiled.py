@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from gpt2course.arguments import token_ids
 from gpt2course.cache import KVCache
 from gpt2course.generation.flat_step import is_plain, one_token
-from gpt2course.generation.loop import check_finite, check_prompts, token_ids
+from gpt2course.generation.loop import check_finite, check_prompts
 from gpt2course.generation.sampling import Greedy, Sample
 from gpt2course.model import GPT2
 
@@ -143,7 +144,7 @@ class CompiledWriter:
 
         Args, Yields and Raises: as in `stream_tokens`.
         """
-        prompt = token_ids(input_ids)
+        prompt = token_ids("input_ids", input_ids)
         check_prompts([prompt], max_new_tokens, self.max_length)
         if stop_ids is None:
             stop_ids = (self.model.config.eos_token_id,)

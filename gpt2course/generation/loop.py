@@ -6,12 +6,12 @@ compiled.py make a step faster; beam.py searches over several texts.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from gpt2course.arguments import rows_of_ids, token_ids, whole_number
 from gpt2course.cache import KVCache
 from gpt2course.generation.flat_step import one_token
 from gpt2course.generation.sampling import Greedy, Sample
@@ -66,7 +66,8 @@ def stream_tokens(
     """
     if stop_ids is None:
         stop_ids = (model.config.eos_token_id,)
-    prompt = token_ids(input_ids)
+    stop_ids = token_ids("stop_ids", stop_ids)
+    prompt = token_ids("input_ids", input_ids)
     for next_ids in decode_steps(
         model, [prompt], max_new_tokens, strategy, generator, cache
     ):
@@ -137,9 +138,7 @@ def generate_batch(
     Chapter: generation.
     """
     eos = model.config.eos_token_id
-    if isinstance(prompts, str):
-        raise ValueError(f"prompts is the text {prompts!r}; encode it: it must be ids")
-    rows = [token_ids(prompt) for prompt in prompts]
+    rows = rows_of_ids("prompts", prompts, "input_ids")
     written: list[list[int]] = [[] for _ in rows]
     for next_ids in decode_steps(
         model, rows, max_new_tokens, strategy, generator, cache=None
@@ -209,30 +208,6 @@ def decode_steps(
         hidden = step  # from here on one token at a time
 
 
-def token_ids(input_ids: Sequence[int]) -> list[int]:
-    """A plain list of ids, from a list, a tuple, an array or a tensor (T,).
-
-    Raises:
-        ValueError: a text, or something that holds other things than ids.
-    """
-    if isinstance(input_ids, str):
-        raise ValueError(
-            f"input_ids is the text {input_ids!r}; pass tokenizer.encode(text)"
-        )
-    if hasattr(input_ids, "tolist"):  # a tensor or an array
-        input_ids = input_ids.tolist()
-    ids = []
-    for item in input_ids:
-        try:
-            ids.append(operator.index(item))
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"input_ids holds {item!r}, which is no token id; pass one flat "
-                "sequence of ids, such as tokenizer.encode(text)"
-            ) from None
-    return ids
-
-
 def check_prompts(
     prompts: Sequence[Sequence[int]], max_new_tokens: int, n_positions: int
 ) -> None:
@@ -261,8 +236,7 @@ def check_prompts(
                 "positions, which leaves no room to write; use at most "
                 f"{n_positions - 1}"
             )
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens is {max_new_tokens}; ask for at least 1")
+    whole_number("max_new_tokens", max_new_tokens, 1)
 
 
 def check_finite(logits: Tensor, position: int) -> None:

@@ -19,6 +19,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gpt2course.arguments import number
+
 #: the logit of a token that must not be chosen
 RULED_OUT = float("-inf")
 SMALLEST = 1e-6  # logits divided by less could overflow
@@ -45,6 +47,7 @@ class RepetitionPenalty:
     penalty: float
 
     def __post_init__(self) -> None:
+        number("repetition_penalty", self.penalty)
         if not SMALLEST <= self.penalty <= 1 / SMALLEST:
             raise ValueError(
                 f"repetition_penalty is {self.penalty}; it must be a number above 0, "
@@ -70,6 +73,7 @@ class Temperature:
     temperature: float
 
     def __post_init__(self) -> None:
+        number("temperature", self.temperature)
         if not SMALLEST <= self.temperature < math.inf:
             raise ValueError(
                 f"temperature is {self.temperature}; it must be a number above 0, and "
@@ -96,7 +100,7 @@ class TopK:
     k: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.k, int) or self.k < 1:
+        if type(self.k) is not int or self.k < 1:
             raise ValueError(
                 f"top_k is {self.k!r}; it must be a whole number of at least 1 (leave "
                 "it out to keep every token)"
@@ -123,6 +127,7 @@ class TopP:
     p: float
 
     def __post_init__(self) -> None:
+        number("top_p", self.p)
         if not 0 < self.p <= 1:
             raise ValueError(
                 f"top_p is {self.p}; it must lie in (0, 1], and 1 keeps every token"
@@ -150,6 +155,7 @@ class MinP:
     p: float
 
     def __post_init__(self) -> None:
+        number("min_p", self.p)
         if not 0 < self.p <= 1:
             raise ValueError(
                 f"min_p is {self.p}; it must lie in (0, 1] (leave it out to keep every "

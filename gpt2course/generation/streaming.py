@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from gpt2course.arguments import texts
 from gpt2course.cache import KVCache
 from gpt2course.checkpoints import byte_characters
 from gpt2course.generation.loop import NotFinite, stream_tokens
@@ -140,11 +141,9 @@ def until_stop(pieces: Iterable[str], stop: str | Sequence[str]) -> Iterator[str
 
     Chapter: token by token.
     """
-    if isinstance(stop, str):
-        stop = (stop,)
-    for text in stop:
-        if not isinstance(text, str) or not text:
-            raise ValueError(f"a stop string is {text!r}; it must be a text, not empty")
+    stop = texts("stop", [stop] if isinstance(stop, str) else stop)
+    if "" in stop:
+        raise ValueError("a stop string is ''; it must not be empty")
     waiting = ""
     try:
         for piece in pieces:

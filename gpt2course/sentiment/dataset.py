@@ -14,6 +14,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
+from gpt2course.arguments import texts as list_of_texts
 from gpt2course.data import LABELS, plain_text
 from gpt2course.sentiment.config import SentimentConfig, check_max_length
 
@@ -45,15 +46,16 @@ def tokenise_reviews(
         a list of token ids for each review.
 
     Raises:
-        ValueError: a text without any token, by its number; max_length below 2.
+        ValueError: one text instead of a list, a text without any token, by its
+            number; max_length below 2.
 
     Chapter: sentiment.
     """
     check_max_length(max_length)
-    if len(texts) == 0:
+    plain = [plain_text(text) for text in list_of_texts("texts", texts)]
+    if not plain:
         return []
     padding = {tokenizer.eos_token_id, tokenizer.pad_token_id}
-    plain = [plain_text(text) for text in texts]
     rows = [
         [token for token in row if token not in padding]
         for row in tokenizer(plain, verbose=False)["input_ids"]
@@ -119,7 +121,8 @@ def review_dataset(
     if len(set(labels)) < 2:
         raise ValueError(
             f"all {len(labels)} reviews are {LABELS[labels[0]]}; two classes are "
-            "needed, so shuffle before you select"
+            "needed: take more reviews (max_train_samples) or draw others (seed), and "
+            "shuffle before you select some yourself"
         )
     input_ids = tokenise_reviews(list(reviews["text"]), tokenizer, max_length)
     return Dataset.from_dict(

@@ -23,6 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from gpt2course.arguments import rows_of_ids
 from gpt2course.checkpoints import (
     CheckpointError,
     checkpoint_folder,
@@ -94,8 +95,11 @@ def new_classifier(
 CONFIG_ENTRIES = (
     *(field.name for field in fields(Shape)),
     *("model_type", "architectures", "activation_function", "n_inner"),
-    *("num_labels", "id2label", "label2id", "problem_type", "pad_token_id"),
+    *("num_labels", "id2label", "label2id", "problem_type"),
 )
+# the special tokens are those of `reconcile`; transformers' own are those of gpt2, of
+# which it says at each start that this vocabulary does not have them
+NO_TOKENS = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
 
 MAX_LABELS = 1000
 
@@ -104,6 +108,16 @@ def _configuration(folder: Path) -> GPT2Config:
     """config.json for transformers, whatever its byte-order mark."""
     entries = read_entries(folder)
     kept = {name: entries[name] for name in CONFIG_ENTRIES if name in entries}
+    kept |= NO_TOKENS
+    for name, example in (
+        ("id2label", '{"0": "negative", "1": "positive"}'),
+        ("label2id", '{"negative": 0, "positive": 1}'),
+    ):
+        if not isinstance(kept.get(name, {}), dict | None):
+            raise CheckpointError(
+                f"{folder / 'config.json'}: {name} is {str(kept[name])[:80]}; it must "
+                f"be an object, such as {example}"
+            )
     labels = kept.get("num_labels", 2)
     # transformers would make a name for each
     if isinstance(labels, int) and labels > MAX_LABELS:
@@ -238,10 +252,14 @@ def load_classifier(
     folder = Path(folder or CLASSIFIER)
     found = reconcile(folder)
     config, tokenizer = _configuration(folder), found.tokenizer
+    shapes = {name: tuple(t.shape) for name, t in read_state(folder).items()}
     architectures = config.architectures
+    if not architectures and "score.weight" in shapes:  # nobody but a classifier has it
+        architectures = ["GPT2ForSequenceClassification"]
     if architectures != ["GPT2ForSequenceClassification"] or config.num_labels != 2:
         raise CheckpointError(
-            f"{folder} holds {architectures} with {config.num_labels} labels, not a "
+            f"{folder} holds {architectures or 'no score.weight'} with "
+            f"{config.num_labels} labels, not a "
             "classifier of two labels; make one with: "
             "gpt2course finetune-sentiment --output FOLDER"
         )
@@ -264,13 +282,13 @@ def load_classifier(
         raise CheckpointError(
             f"{folder / 'tokenizer.json'} does not exist; is the training finished?"
         )
-    shapes = {name: tuple(t.shape) for name, t in read_state(folder).items()}
     expected = (2, config.n_embd)
     if shapes.get("score.weight") != expected:
         raise CheckpointError(
             f"{folder}: score.weight has shape {shapes.get('score.weight')}; a "
             f"classifier of two labels has {expected}"
         )
+    config.bos_token_id = config.eos_token_id = found.config.eos_token_id
     config.pad_token_id = found.pad_token_id
     model = _with_weights(folder, config)
     patch_classifier(model)
@@ -307,10 +325,14 @@ def predict(
         (N, 2) float32, on the CPU, in the order of `rows`.
 
     Raises:
-        ValueError: a logit is NaN or infinite, because the weights are.
+        ValueError: a row that is empty, too long or no ids; a logit is NaN or infinite,
+            because the weights are.
 
     Chapter: sentiment.
     """
+    rows = rows_of_ids("rows", rows, "row {}")
+    for i, row in enumerate(rows):
+        _check_row(f"row {i}", row, model.config)
     logits = torch.empty(len(rows), 2)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     was_training = model.training
@@ -327,6 +349,20 @@ def predict(
             "or its training diverged"
         )
     return logits.softmax(-1)
+
+
+def _check_row(name: str, row: list[int], config: GPT2Config) -> None:
+    if not 1 <= len(row) <= config.n_positions:
+        raise ValueError(
+            f"{name} has {len(row)} tokens; it must have 1 to {config.n_positions}, as "
+            "many as the model's positions"
+        )
+    for token in (min(row), max(row)):
+        if not 0 <= token < config.vocab_size:
+            raise ValueError(
+                f"{name} holds {token}; token ids lie between 0 and "
+                f"{config.vocab_size - 1}"
+            )
 
 
 def evaluate_classifier(

@@ -207,7 +207,10 @@ def test_no_prompt(capsys, monkeypatch):
     [
         ([""], "the prompt is empty"),
         (["film " * 2000], "leaves no room to write; use at most"),
-        (["a", "--max-new-tokens", "0"], "max_new_tokens is 0; ask for at least 1"),
+        (
+            ["a", "--max-new-tokens", "0"],
+            "max_new_tokens is 0; it must be a whole number of at least 1",
+        ),
         (["a", "--max-new-tokens", "many"], "max_new_tokens is 'many'; it must be a "),
         (["a", "--temperature", "0"], "temperature is 0.0; it must be a number above"),
         (["a", "--temperature", "1e-38"], "temperature is 1e-38; it must be a number"),

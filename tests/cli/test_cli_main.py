@@ -99,3 +99,60 @@ def test_a_full_disk_under_the_output(lines):
 
 def test_a_failure_says_its_line_only(capsys):
     assert refused(capsys, "doctor", "--checkpoint", "minni").count("\n") == 1
+
+
+# ---- files that have the name of a package -------------------------------------------
+
+SHADOWS = ("regex", "random", "queue")
+
+
+@pytest.fixture(params=SHADOWS)
+def shadow(request, tmp_path):
+    """A file of the user's beside which the command is called."""
+    path = tmp_path / f"{request.param}.py"
+    path.write_text("print('my own')\n")
+    return path
+
+
+def in_folder(folder, *arguments: str, **environment: str):
+    """The command, called in a folder."""
+    code = "import os, sys; os.chdir(sys.argv[1]); os.execv(sys.executable, "
+    code += "[sys.executable, *sys.argv[2:]])"
+    return run_python("-c", code, str(folder), *arguments, **environment)
+
+
+def test_the_current_folder_is_searched_last(shadow):
+    done = in_folder(shadow.parent, "-m", "gpt2course", "classify", "I loved it")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("positive ")
+
+
+CALL = "import sys; from gpt2course.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "content"),
+    [
+        ("regex", False, "print('my own')"),
+        ("tokenizers", True, "import nothing_of_this_name"),
+    ],
+)
+def test_a_file_with_the_name_of_a_package_is_named(tmp_path, name, folder, content):
+    """Where the folder has to be searched first, as for `python my_script.py`."""
+    path = tmp_path / (f"{name}/__init__.py" if folder else f"{name}.py")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content)
+    done = in_folder(tmp_path, "-c", CALL, "generate", "a", "--max-new-tokens", "2")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines() == [
+        f"gpt2course: {path} has the name of the package {name}, which Python now "
+        "takes it for; rename it, or run the command in another folder"
+    ]
+
+
+def test_a_harmless_file_is_not_blamed(tmp_path):
+    (tmp_path / "statistics.py").write_text("")
+    code = f"import statistics; {CALL}"
+    done = in_folder(tmp_path, "-c", code, "generate", "a", "--top-k", "0")
+    assert done.returncode == 2
+    assert done.stderr.startswith("gpt2course: top_k is 0; it must be")

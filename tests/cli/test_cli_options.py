@@ -207,6 +207,22 @@ def test_what_print_config_prints_can_be_read_back(config_file, capsys):
     assert str(values["output"]) == "x"
 
 
+@pytest.mark.parametrize("name", ["classify", "generate", "evaluate"])
+def test_texts_of_a_config_file(name, config_file, capsys):
+    with pytest.raises(SystemExit):
+        main([name, "a film", "- and more", "--print-config"])
+    path = config_file(capsys.readouterr().out)
+    for given, texts in (
+        ([], ["a film", "- and more"]),
+        (["another"], ["another"]),
+        (["-"], ["-"]),
+    ):
+        for arguments in ([*given, "--config", path], [f"--config={path}", *given]):
+            assert parse(name, command(name), arguments)["texts"] == texts
+    err = refused(capsys, name, "--config", config_file("texts: a film\n"))
+    assert "texts must be a list of texts" in err
+
+
 def test_print_config_runs_nothing(tmp_path, capsys):
     output = tmp_path / "run"
     with pytest.raises(SystemExit):

@@ -11,7 +11,13 @@ import sys
 import pytest
 
 from gpt2course.cli import text
-from gpt2course.cli.text import argument_text, decode, print_json, unescape
+from gpt2course.cli.text import (
+    argument_text,
+    decode,
+    print_json,
+    stop_text,
+    unescape,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +28,11 @@ from gpt2course.cli.text import argument_text, decode, print_json, unescape
         ("\ufeffmarked".encode(), "marked"),
         ("\ufeffmarked é".encode("utf-16-le"), "marked é"),
         ("\ufeffmarked é".encode("utf-16-be"), "marked é"),
+        ("\ufeffmarked é".encode("utf-32-le"), "marked é"),
+        ("\ufeffmarked é".encode("utf-32-be"), "marked é"),
+        ("\ufeffone\ufeff two\r\n\ufeffthree".encode(), "one two\nthree"),
+        ("\ufeffone\n\ufefftwo".encode("utf-16-le"), "one\ntwo"),
+        ("no mark\r\n\ufeffmark".encode(), "no mark\nmark"),
         (b"a\r\nb\rc\nd", "a\nb\nc\nd"),
         ("a\u2028b\u0085c\x0cd".encode(), "a\u2028b\u0085c\x0cd"),
         (b"", ""),
@@ -40,6 +51,19 @@ def test_bytes_that_are_no_text_are_reported(capsys):
         "by U+FFFD\n"
     )
     assert argument_text("caf\udce9 è") == "caf\ufffd è"  # as the system hands it over
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-8"])
+def test_nul_characters_are_refused(encoding):
+    says = "it has NUL characters: it is no text, or UTF-16 .* save it as UTF-8"
+    with pytest.raises(ValueError, match=says):
+        decode("a\0b".encode(encoding), "it")
+
+
+def test_a_stop_text_is_utf_8():
+    assert stop_text(r"è\n") == "è\n"
+    with pytest.raises(ValueError, match=r"'caf\\udce9' of --stop is not UTF-8"):
+        stop_text("caf\udce9")  # as the system hands over the byte E9
 
 
 def test_unescape():

@@ -210,6 +210,19 @@ def test_grouped_bars_have_a_group_for_each_name_and_a_legend():
     assert "$b$" in show(figure, alt="bars").data
 
 
+def test_a_legend_has_every_name():
+    """matplotlib leaves out those that begin with an underscore."""
+    names = ["_the", "b", "_", "$x$"]
+    lines = plots.lines({name: ([1, 2], [1, 2]) for name in names}, "t", "x", "y")
+    bars = plots.grouped_bars(["a"], {name: [1] for name in names}, "t", "x")
+    for figure in (lines, bars):
+        legend = figure.axes[0].get_legend()
+        assert [text.get_text() for text in legend.get_texts()] == names
+        drawn = show(figure, alt="all names").data
+        assert "_the" in drawn
+        assert "$x$" in drawn
+
+
 def test_panels_have_one_figure_for_each_name():
     figure = plots.panels(
         [1, 10], {"a": [1, 2], "b": [2, 1], "c": [3, 3]}, "Three", "size",

@@ -32,7 +32,7 @@ from gpt2course.data.jokes import (
 
 @pytest.fixture(scope="module")
 def own():
-    return [joke for joke, _ in _read_csv(OWN_JOKES)]
+    return [joke for joke, *_ in _read_csv(OWN_JOKES)]
 
 
 def test_none_of_the_shipped_rows_is_dropped(own):
@@ -72,7 +72,7 @@ def test_own_jokes_are_numbered_and_short():
     assert [line.split(",")[0] for line in lines[1:-1]] == [
         str(i) for i in range(1, len(lines) - 1)
     ]
-    for joke, _ in _read_csv(OWN_JOKES):
+    for joke, *_ in _read_csv(OWN_JOKES):
         assert 25 <= len(joke) <= 260, joke
         assert re.search(r"[.!?…\])”\"']$", joke), (
             f"does not end like a sentence: {joke}"

@@ -159,6 +159,38 @@ def test_lines_that_are_no_examples(tmp_path, task, line, message):
         load_examples(task, str(tmp_path))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_at_line_feeds_only(tmp_path, encoding, end):
+    texts = ["a film", *(f"a film{mark}is good" for mark in "\x85\u2028\u2029\x7f")]
+    lines = [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
+    (tmp_path / "perplexity.jsonl").write_bytes(
+        (end.join(lines) + end).encode(encoding)
+    )
+    found = load_examples("perplexity", str(tmp_path))
+    assert [example["text"] for example in found] == texts
+
+
+@pytest.mark.parametrize("task", ["perplexity", "last-word"])
+def test_half_a_character_is_one_line(tmp_path, task):
+    path = tmp_path / f"{task}.jsonl"
+    path.write_text('{"text": "a 😀 is fine"}\n{"text": "lone \\ud800 surrogate"}\n')
+    with pytest.raises(ValueError, match=r"line 2: '\\ud800' is half a character"):
+        load_examples(task, str(tmp_path))
+
+
+def test_what_is_no_file_of_examples(tmp_path, monkeypatch):
+    (tmp_path / "perplexity.jsonl").mkdir()
+    with pytest.raises(ValueError, match="is no file; it must hold JSON objects"):
+        load_examples("perplexity", str(tmp_path))
+    (tmp_path / "cloze.jsonl").write_bytes(b'{"text": "caf\xe9"}\n')
+    with pytest.raises(ValueError, match=r"is not UTF-8 \(byte 13\); save it as UTF-8"):
+        load_examples("cloze", str(tmp_path))
+    monkeypatch.setattr("gpt2course.evaluation.examples.MAX_BYTES", 10)
+    with pytest.raises(ValueError, match="has 17 bytes; at most 10 are read"):
+        load_examples("cloze", str(tmp_path))
+
+
 def test_rows_of_the_hub_become_examples(tmp_path, monkeypatch):
     from pyarrow import Table, parquet
 

@@ -80,7 +80,10 @@ def test_too_few_tokens_are_refused(small_tokenizer):
         ({"review": ["a", "b"], "label": [0, 1]}, r"\['review', 'label'\]; .*text"),
         ({"text": ["a", "b", "c"], "label": [0, 1, 2]}, r"labels \[2\]; .* 0 .* 1"),
         ({"text": ["a", "b"], "label": ["pos", "neg"]}, r"labels \['neg', 'pos'\]"),
-        ({"text": ["a", "b"], "label": [1, 1]}, "all 2 reviews are positive; two"),
+        (
+            {"text": ["a", "b"], "label": [1, 1]},
+            r"all 2 reviews are positive; .* take more reviews .max_train_samples. or",
+        ),
         ({"text": [], "label": []}, "there are no reviews"),
         ({"text": ["a", " "], "label": [0, 1]}, "text 2 of 2 is empty"),
     ],

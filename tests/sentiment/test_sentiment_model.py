@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import torch
+from conftest import run_python
 from sentiment_samples import labelled_texts
 
 import gpt2course.sentiment.model
@@ -172,6 +173,28 @@ def test_a_classifier_without_a_pad_token_gets_one(finished_run, tmp_path):
     torch.testing.assert_close(predict(model, rows), predict(expected, rows))
 
 
+def test_a_classifier_is_known_by_its_weights(finished_run, small_checkpoint, tmp_path):
+    folder = changed_config(
+        finished_run.folder, tmp_path / "nameless", architectures=None
+    )
+    model, tokenizer = load_classifier(folder)
+    expected, _ = load_classifier(finished_run.folder)
+    rows = tokenise_reviews(TEXTS, tokenizer)
+    torch.testing.assert_close(predict(model, rows), predict(expected, rows))
+    folder = changed_config(small_checkpoint, tmp_path / "none", architectures=None)
+    with pytest.raises(CheckpointError, match=r"holds no score.weight .* not a class"):
+        load_classifier(folder)
+
+
+@pytest.mark.parametrize("value", [["n", "p"], "n", 2])
+@pytest.mark.parametrize("name", ["id2label", "label2id"])
+def test_labels_that_are_no_object_are_named(finished_run, tmp_path, name, value):
+    folder = changed_config(finished_run.folder, tmp_path / "list", **{name: value})
+    says = rf"config.json: {name} is .*; it must be an object, such as \{{\"\w+\": "
+    with pytest.raises(CheckpointError, match=says):
+        load_classifier(folder)
+
+
 # ---- the classifier that ships ---------------------------------------------------
 
 
@@ -187,6 +210,12 @@ def test_the_shipped_classifier_is_as_published_and_small():
     model, tokenizer = load_classifier()
     assert max_length_of(model, tokenizer) == 512
     assert model.config.pad_token_id == tokenizer.eos_token_id
+
+
+def test_the_answer_comes_without_a_notice():
+    done = run_python("-m", "gpt2course", "classify", "I loved it")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("positive ")
 
 
 def test_an_altered_classifier_is_refused(tmp_path, monkeypatch):

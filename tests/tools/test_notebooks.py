@@ -343,7 +343,8 @@ def converted(folder: Path, body: str | bytes) -> str:
 def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
     body = (HEADER + "# Title\n\n```{code-cell}\n1 + 1\n```\n").encode()
     plain = converted(tmp_path, body)
-    assert converted(tmp_path, b"\xef\xbb\xbf" + body) == plain
+    for marks in (1, 2, 3):
+        assert converted(tmp_path, b"\xef\xbb\xbf" * marks + body) == plain
     assert plain.endswith("\n\n# Title")
     assert "jupytext" not in plain
 
@@ -359,6 +360,47 @@ def test_windows_line_ends_change_nothing(tmp_path: Path) -> None:
 def test_what_is_not_shown_ends_a_paragraph(tmp_path: Path, hidden: str) -> None:
     text = converted(tmp_path, f"Read this.\n{hidden}\nThen go on.\n")
     assert text.endswith("Read this.\n\nThen go on.")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("> a\n> % the answer is 42\n> b", "> a\n>\n> b"),
+        ("> % the answer is 42\n> b", ">\n> b"),
+        (">% the answer is 42\n> b", ">\n> b"),
+        ("- % the answer is 42\n- two", "-\n- two"),
+        ("1. % the answer is 42\n2. two", "1.\n2. two"),
+        ("> - a\n> - % the answer is 42", "> - a\n> -"),
+        ("- item\n  % the answer is 42\n  more", "- item\n\n  more"),
+        ("> 50 % of them\n- 50 % more", "> 50 % of them\n- 50 % more"),
+        ("> ```\n> % magic\n> ```", "> ```\n> % magic\n> ```"),
+        (">     % magic", ">     % magic"),
+        ("*% magic*", "*% magic*"),
+        (
+            "```{note}\n> a\n> % the answer is 42\n```",
+            "> **Note**\n>\n> > a\n> >",
+        ),
+        (
+            "```{list-table}\n* - a\n  - % the answer is 42\n* - b\n    % the answer\n"
+            "  - c\n```",
+            "|  |  |\n| --- | --- |\n| a |  |\n| b | c |",
+        ),
+    ],
+)
+def test_comments_in_quotations_and_lists_reach_nobody(
+    tmp_path: Path, body: str, expected: str
+) -> None:
+    assert converted(tmp_path, f"Begin.\n\n{body}\n").endswith(f"Begin.\n\n{expected}")
+
+
+@pytest.mark.parametrize("body", ["> % c", "- % c", "> - % c", "- a\n  % c"])
+def test_what_counts_as_a_comment_is_one_on_the_page(body: str) -> None:
+    from markdown_it.renderer import RendererHTML
+    from myst_parser.config.main import MdParserConfig
+    from myst_parser.parsers.mdit import create_md_parser
+
+    tokens = create_md_parser(MdParserConfig(), RendererHTML).parse(body)
+    assert "myst_line_comment" in [token.type for token in tokens]
 
 
 @pytest.mark.parametrize(

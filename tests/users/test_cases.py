@@ -445,6 +445,32 @@ def test_lines_of_the_standard_input(run, material, stdin, texts):
     assert answers == json.loads(run("classify", *texts, *model)[1])["answers"]
 
 
+def test_texts_of_a_config_file_are_answered(run, material, tmp_path):
+    (tmp_path / "c.yaml").write_text("texts: [a film]\n")
+    config = ["--config", tmp_path / "c.yaml", "--json"]
+    model = ["--model", material / "classifier"]
+    code, out, err = run("classify", *config, *model, stdin=b"another\n")
+    assert code == 0, err
+    assert [answer["text"] for answer in json.loads(out)["answers"]] == ["a film"]
+    model = ["--checkpoint", material / "checkpoint", "--max-new-tokens", "2"]
+    code, out, err = run("generate", *config, *model)
+    assert (code, json.loads(out)["prompt"]) == (0, "a film"), err
+
+
+def test_bytes_that_are_no_text_are_no_prompt(run, material):
+    model = ["--checkpoint", material / "checkpoint", "--max-new-tokens", "2"]
+    code, out, err = run("generate", *model, stdin="the film".encode("utf-16-le"))
+    assert (code, out) == (2, "")
+    assert "the standard input has NUL characters" in err
+    code, out, err = run("generate", "a", *model, "--stop", "caf\udce9")
+    assert (code, out) == (2, "")
+    assert "'caf\\udce9' of --stop is not UTF-8" in err
+    code, out, err = run(
+        "generate", *model, "--json", stdin="the film".encode("utf-32")
+    )
+    assert (code, json.loads(out)["prompt"]) == (0, "the film"), err
+
+
 def test_an_argument_that_is_not_utf_8(run, material):
     prompt = "The caf\udce9 was"  # as Python hands bytes over
     options = ["--checkpoint", material / "checkpoint", "--max-new-tokens", "2"]

@@ -63,6 +63,135 @@ def test_a_quotation_mark_left_open_costs_its_own_row(tmp_path_factory, n, data)
         read_reviews_csv(path)
 
 
+WORDS = st.lists(
+    st.sampled_from(["film", "it was 5", "fine, warm", "in 1984,", "10", 'a ""gem""']),
+    min_size=1,
+    max_size=4,
+).map(" ".join)
+ORDERS = [("text", "label"), ("label", "text"), ("id", "text", "label")]
+
+
+def line_of(order, values) -> str:
+    return ",".join(values[name] for name in order)
+
+
+@settings(max_examples=100)
+@given(order=st.sampled_from(ORDERS), n=st.integers(2, 6), data=st.data())
+def test_a_mark_that_another_row_closes_merges_no_rows(
+    tmp_path_factory, order, n, data
+):
+    """ "Great film,1 / The screen is 5",0: one field of csv, and two reviews."""
+    first = data.draw(st.integers(0, n - 2))
+    last = data.draw(st.integers(first + 1, n - 1))
+    lines = []
+    for i in range(n):
+        text = data.draw(WORDS)
+        if i == first:
+            text = f'"{text}'
+        elif i == last:
+            text = f'{text}"'
+        elif not first < i < last:
+            text = f'"{text}"'
+        else:
+            text = text.replace('"', "").replace(",", "")
+        lines.append(line_of(order, {"id": str(i), "text": text, "label": str(i % 2)}))
+    path = tmp_path_factory.mktemp("t") / "reviews.csv"
+    path.write_text("\n".join([",".join(order), *lines]) + "\n")
+    # after the closing mark csv may find more, and then refuses the row itself
+    says = rf"row {first + 1} \(line {first + 2}\)"
+    with pytest.raises(ValueError, match=says):
+        read_reviews_csv(path)
+
+
+@settings(max_examples=100)
+@given(
+    order=st.sampled_from(ORDERS),
+    texts=st.lists(st.lists(WORDS, min_size=1, max_size=4), min_size=1, max_size=6),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_a_review_may_have_several_lines(tmp_path_factory, order, texts, end):
+    rows = [("\n".join(lines), i % 2) for i, lines in enumerate(texts)]
+    cells = [
+        [{"id": i, "text": text, "label": label}[name] for name in order]
+        for i, (text, label) in enumerate(rows)
+    ]
+    path = tmp_path_factory.mktemp("t") / "reviews.csv"
+    path.write_bytes(table(cells, header=order, end=end).encode())
+    assert read_reviews_csv(path) == rows
+
+
+def test_merged_rows_are_named_with_their_lines_and_the_remedy(tmp_path):
+    path = tmp_path / "reviews.csv"
+    path.write_text('text,label\nOk,1\n"Great film,1\nThe screen is 5",0\nBad,0\n')
+    says = (
+        r"1 of 3 rows .* row 2 \(line 3\): rows within quotation marks in lines 3 to "
+        "4, as line 3 has a label: close the quotation mark, or, if it is one text"
+    )
+    with pytest.raises(ValueError, match=says):
+        read_reviews_csv(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "merged"),
+    [
+        (['20,"Open joke', '21,Second joke"'], True),
+        (['20,"Open joke', "25,Second", '31,Third joke"'], True),
+        (['x20,"Open joke', 'x21,Second joke"'], True),
+        ([',"Open joke', ',Second joke"'], True),
+        (['99,"Open', '99,Second"', "99,Third"], True),
+        (['20,"My fears:', "1, clowns", '2, lists"'], False),  # those of rows 1 and 2
+        (['20,"A countdown:', "-3, two", 'one, go"'], False),
+        (['word,"Well,', 'that, as they say, is that"'], False),
+    ],
+)
+def test_jokes_within_the_marks_of_another(tmp_path, lines, merged):
+    rows = [f"{i},Pupil {i} laughed at number {i + 3}." for i in range(14)]
+    path = tmp_path / "jokes.csv"
+    path.write_text("\n".join(["ID,Joke", *rows, *lines, "40,The last one."]) + "\n")
+    report = load_jokes(str(tmp_path)).report
+    closed = 16 + next(i for i, line in enumerate(lines) if line.endswith('"'))
+    others = 15 + len(lines) - (closed - 15)
+    if not merged:
+        assert (report.kept, report.dropped) == (others + 1, {})
+        return
+    assert (report.kept, report.dropped) == (
+        others,
+        {"rows within quotation marks": [15]},
+    )
+    assert str(report).endswith(
+        f"row 15 (lines 16 to {closed}); close the quotation mark, or, if it is one "
+        "text, write it on one line"
+    )
+
+
+def test_jokes_before_their_numbers(tmp_path):
+    rows = [f"Pupil {i} laughed at number {i + 3}.,{i}" for i in range(100, 114)]
+    lines = [
+        '"Open joke,120',
+        'Second joke",121',
+        '"Ha,',
+        '2,"",5',
+        'ha",131',
+        "Last,140",
+    ]
+    path = tmp_path / "jokes.csv"
+    path.write_text("\n".join(["Joke,ID", *rows, *lines]) + "\n")
+    report = load_jokes(str(tmp_path)).report
+    # 5 is no number of a row between 121 and 140
+    assert (report.kept, report.dropped) == (16, {"rows within quotation marks": [15]})
+
+
+def test_a_space_before_a_quotation_mark_is_named(tmp_path):
+    path = tmp_path / "reviews.csv"
+    for row in ('1, "Good fine"', '1, "Good, fine"', '1,  "Good\nfine"'):
+        path.write_text(f"label, text\n{row}\n")
+        says = r"row 1 \(line 2\): space before a quotation mark .*remove the space"
+        with pytest.raises(ValueError, match=says):
+            read_reviews_csv(path)
+    path.write_text('label,text\n1, "Jaws" is good\n0,"  ""Dull"""\n')
+    assert read_reviews_csv(path) == [(' "Jaws" is good', 1), ('  "Dull"', 0)]
+
+
 @given(label=st.text(st.characters(codec="ascii"), max_size=8))
 def test_a_label_is_0_or_1_or_refused(tmp_path_factory, label):
     path = tmp_path_factory.mktemp("t") / "reviews.csv"
@@ -105,6 +234,33 @@ def test_jokes_of_all_kinds(tmp_path):
     report = jokes(tmp_path, "ha " * 45_000)
     assert report.kept == 14
     assert report.dropped == {"longer than 500 characters": [15]}
+
+
+def test_signs_are_said_too(tmp_path):
+    assert jokes(tmp_path, "😂😂😂", "😂😂🙃", "❤").kept == 17
+    assert (
+        jokes(tmp_path, "I like C++ most.", "I like C# most.", "I like C!").kept == 17
+    )
+    assert jokes(tmp_path, "2 + 2 is 5", "2 - 2 is 5", "It costs 5 €").kept == 17
+    report = jokes(tmp_path, "Don't stop", "“dont” stop!", "don`t… stop", "...?!")
+    assert report.dropped == {"duplicate": [16, 17], "empty": [18]}
+
+
+@pytest.mark.parametrize(
+    ("joke", "broken"),
+    [
+        ("LÃ» do mundo", False),  # as «LÃ» may be meant
+        ("A MANHÃ", False),
+        ("NoÃ«l is here", True),
+        ("CÃ©line laughed", True),
+        ("a sofÃ¡", True),
+        ("it isnâ€™t", True),
+    ],
+)
+def test_what_may_be_meant_is_not_called_broken(tmp_path, joke, broken):
+    assert jokes(tmp_path, joke).dropped == (
+        {"broken encoding": [15]} if broken else {}
+    )
 
 
 def reviews(folder, n: int) -> str:

@@ -41,6 +41,9 @@ LABEL = re.compile(r"\(([\w:-]+)\)=\s*")
 # comments, block breaks, attributes of the next block
 NOT_SHOWN = re.compile(r"%.*|\+\+\+.*|\{[#.\w][^{}`]*\}")
 
+# what opens a quotation or an item of a list
+CONTAINERS = re.compile(r"(?:\s*(?:>|(?:[-*+]|\d+[.)])(?=\s)) ?)+")
+
 
 class Page(Prose):
     """One chapter. It remembers across cells which exercise or solution is open."""
@@ -113,7 +116,7 @@ class Page(Prose):
         end = i + 1
         while end < len(lines) and not ends_paragraph(lines[end]):
             end += 1
-        text = self.text("\n".join(defined(lines[i:end])))
+        text = self.text("\n".join(defined(commentless(lines[i:end]))))
         return self.numbered(text).split("\n"), end
 
     def numbered(self, text: str) -> str:
@@ -321,7 +324,7 @@ class Page(Prose):
     def rows(self, body: list[str]) -> list[list[str]]:
         """The cells of a list-table."""
         rows: list[list[str]] = []
-        for line in shown(body):
+        for line in commentless(shown(body)):
             start = re.fullmatch(r"(\* )?\s*- ?(.*)", line)
             if start and start[1]:
                 rows.append([start[2]])
@@ -362,7 +365,25 @@ def ends_paragraph(line: str) -> bool:
 
 def shown(lines: list[str]) -> list[str]:
     """Lines that are neither blank nor comments."""
-    return [line for line in lines if line.strip() and not line.startswith("%")]
+    return [line for line in lines if line.strip() and line.lstrip()[0] != "%"]
+
+
+def commentless(lines: list[str]) -> list[str]:
+    """Lines without comments in quotations and lists, outside of their fenced code."""
+    result: list[str] = []
+    fence = ""
+    for line in lines:
+        opened = CONTAINERS.match(line)
+        rest = line[opened.end() :] if opened else line
+        found = re.match(r"\s*(`{3,}|~{3,})", rest)
+        if fence:
+            fence = "" if rest.lstrip().startswith(fence) else fence
+        elif found:
+            fence = found[1]
+        elif opened and re.match(r" {0,3}%", rest):
+            line = opened[0].rstrip()
+        result.append(line)
+    return result
 
 
 def split_options(body: list[str]) -> tuple[dict[str, str], list[str]]:
