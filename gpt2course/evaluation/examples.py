@@ -19,7 +19,6 @@ from gpt2course.evaluation.scoring import STOP_WORDS
 from gpt2course.files import read_bounded, sha256, with_byte_order_mark
 from gpt2course.settings import data_source
 
-MAX_BYTES = 2**30  # of a file of examples
 MOST = 500  # examples of an embedded set
 MOST_WORDS = 250  # of a context, so that it fits into the mini's window
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]?[A-Z])")
@@ -45,7 +44,7 @@ def load_examples(task: str, source: str | None = None) -> list[Example]:
 
     Args:
         task: a key of FIELDS.
-        source: "embedded", "hub" or a folder with TASK.jsonl, one JSON object a line;
+        source: "embedded", "hub" or a folder with TASK.jsonl, one JSON object per line;
             GPT2COURSE_DATA by default.
 
     Returns:
@@ -69,7 +68,7 @@ def read_examples(path: Path, task: str) -> list[Example]:
     """The examples in a file, checked.
 
     Args:
-        path: of a UTF-8 file with one JSON object a line.
+        path: of a UTF-8 file with one JSON object per line.
         task: a key of FIELDS.
 
     Raises:
@@ -81,7 +80,7 @@ def read_examples(path: Path, task: str) -> list[Example]:
     except OSError as error:
         raise ValueError(
             f"{path}: {error.strerror or error}; the task {task} reads this file, one "
-            f"JSON object a line with {fields}"
+            f"JSON object per line with {fields}"
         ) from None
     encoding = with_byte_order_mark(content)
     try:

@@ -16,7 +16,7 @@ NUMBERS += ("bits_per_character",)
 
 
 class Log:
-    """A file with one JSON object a line. Each has the entry "step", in optimizer
+    """A file with one JSON object per line. Each has the entry "step", in optimizer
     steps.
 
     Args:

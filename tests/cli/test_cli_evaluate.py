@@ -189,7 +189,7 @@ def test_a_stride_that_changes_nothing_is_refused(capsys, command, data):
 def test_an_empty_data_set_is_refused(capsys, command, data):
     (data / "endings.jsonl").write_text("\n\n")
     message = refused(capsys, *command, "endings")
-    assert "endings.jsonl holds no examples; write one JSON object a line" in message
+    assert "endings.jsonl holds no examples; write one JSON object per line" in message
 
 
 def test_a_checkpoint_without_a_head_is_refused(capsys, folder, command):

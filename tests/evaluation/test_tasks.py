@@ -181,7 +181,7 @@ def test_half_a_character_is_one_line(tmp_path, task):
 
 def test_what_is_no_file_of_examples(tmp_path, monkeypatch):
     (tmp_path / "perplexity.jsonl").mkdir()
-    with pytest.raises(ValueError, match="is no file; it must hold JSON objects"):
+    with pytest.raises(ValueError, match="is a folder, not a file"):
         load_examples("perplexity", str(tmp_path))
     (tmp_path / "cloze.jsonl").write_bytes(b'{"text": "caf\xe9"}\n')
     with pytest.raises(ValueError, match=r"is not UTF-8 \(byte 13\); save it as UTF-8"):
