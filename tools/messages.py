@@ -32,7 +32,7 @@ GROUPS = {
     "Evaluation": ("evaluation",),
     "Sentiment": ("sentiment",),
     "Command line": ("cli",),
-    "Settings and files": ("settings", "files"),
+    "Settings and files": ("settings", "files", "arguments"),
     "Pages and assignments": ("course",),
 }
 DEEPEST = 12  # names and calls that lead to a text

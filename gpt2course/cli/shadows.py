@@ -12,9 +12,6 @@ import traceback
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-# what using the wrong module leads to
-LIKELY = (ImportError, AttributeError, NameError, TypeError, SyntaxError)
-
 
 def shadow(error: BaseException) -> str | None:
     """Which file caused an error by standing in for a package, and what to do.
@@ -26,14 +23,19 @@ def shadow(error: BaseException) -> str | None:
         one line, or None if it was no such file.
     """
     files: list[str] = []
-    likely = False
+    modules: list[object] = []  # one that could be imported is in no traceback
+    if not isinstance(error, (ValueError, RuntimeError, MemoryError)):
+        # raised by nobody on purpose; a lazy import hides the module that it is about
+        modules += sys.modules.values()
     cause: BaseException | None = error
     while cause is not None:
         files += [frame.filename for frame in traceback.extract_tb(cause.__traceback__)]
-        likely = likely or isinstance(cause, LIKELY)
+        if isinstance(cause, ImportError):
+            modules.append(sys.modules.get((cause.name or "").split(".")[0]))
+        elif isinstance(cause, AttributeError):
+            modules.append(cause.obj)
         cause = cause.__cause__ or cause.__context__
-    if likely:  # a file that could be imported is in no traceback
-        files += [str(getattr(m, "__file__", "")) for m in [*sys.modules.values()]]
+    files += [str(getattr(module, "__file__", None) or "") for module in modules]
     searched = set(map(os.path.abspath, sys.path))  # "" is the current folder
     installed = sorted({*sysconfig.get_paths().values()})
     for path in map(Path, dict.fromkeys(map(os.path.abspath, files))):

@@ -41,7 +41,7 @@ def test_what_is_not_public_or_not_described():
     names = {member.name for member in members("config")}
     assert {"GPT2Config", "SIZES", "token_ids"} <= names
     assert not names & {"dataclass", "fields", "annotations"}  # imported
-    with pytest.raises(ValueError, match="no room 'sampling'; rooms are cache, check"):
+    with pytest.raises(ValueError, match="no room 'sampling'; rooms are arguments"):
         members("sampling")
 
 
