@@ -79,7 +79,7 @@ def spoil_bytes(rng: random.Random, content: bytes) -> tuple[str, bytes]:
 
 def spoil_file(rng: random.Random, path: Path) -> str:
     """Change, remove or replace a file; what was done."""
-    action = rng.choice(["bytes"] * 6 + ["gone", "folder", "loop", "dangling"])
+    action = rng.choice(["bytes"] * 6 + ["gone", "folder", "loop", "dangling", "pipe"])
     if action == "bytes":
         what, content = spoil_bytes(rng, path.read_bytes())
         path.write_bytes(content)
@@ -87,6 +87,8 @@ def spoil_file(rng: random.Random, path: Path) -> str:
     path.unlink()
     if action == "folder":
         path.mkdir()
+    elif action == "pipe":
+        os.mkfifo(path)
     elif action == "loop":
         path.symlink_to(path.name)
     elif action == "dangling":
@@ -316,17 +318,10 @@ def equal_checkpoint(rng: random.Random, folder: Path, material: Path) -> Case:
     copy = folder / "c"
     shutil.copytree(material / "checkpoint", copy)
     path, about = copy / "model.safetensors", []
-    state = load_file(path)
+    state, prefix = load_file(path), ""
     if rng.random() < 0.5:
-        prefix = rng.choice(
-            [
-                "_orig_mod.",
-                "module.",
-                "module._orig_mod.",
-                "model.",
-                "base_model.model.",
-            ]
-        )
+        wrappers = ["_orig_mod.", "module.", "module._orig_mod.", "model."]
+        prefix = rng.choice([*wrappers, "base_model.model."])
         state = {prefix + name: tensor for name, tensor in state.items()}
         about.append(prefix)
     if rng.random() < 0.3:
@@ -334,7 +329,7 @@ def equal_checkpoint(rng: random.Random, folder: Path, material: Path) -> Case:
         about.append("without transformer.")
     if rng.random() < 0.3:
         wte = next(t for name, t in state.items() if name.endswith("wte.weight"))
-        state["lm_head.weight"] = wte.clone()
+        state[f"{prefix}lm_head.weight"] = wte.clone()
         about.append("with lm_head")
     path.unlink()
     if rng.random() < 0.5:
