@@ -85,8 +85,10 @@ def sha256_of_file(path: str | os.PathLike) -> str:
 
 
 def digest_of_file(path: str | os.PathLike) -> str:
-    """Hexadecimal digest of what a file says: of the values of a JSON file, whose line
-    ends a clone or an editor may change, and of the bytes of any other.
+    """Hexadecimal digest of what a file says.
+
+    Of the values of a JSON file, whose line ends a clone or an editor may change, and
+    of the bytes of any other.
 
     Raises:
         ValueError: as `refuse_irregular`.

@@ -91,9 +91,10 @@ def digest(*parts: Tensor | str) -> str:
 
 
 def digest_of_start(config: object, weights: Mapping[str, Tensor]) -> str:
-    """Sixteen characters for a model that training starts from, or that is evaluated:
-    its weights, in float32, and whatever of its configuration changes what is computed
-    from them.
+    """Sixteen characters for a model that training starts from, or that is evaluated.
+
+    They stand for its weights, in float32, and for whatever of its configuration
+    changes what is computed from them.
 
     Args:
         config: of a GPT-2 of ours or of transformers.

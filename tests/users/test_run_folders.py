@@ -541,7 +541,12 @@ def test_ctrl_c_while_a_classifier_is_evaluated_keeps_the_run(
 def _as_run(arguments: list[str]) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-u", "-m", "gpt2course", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",  # as here: two threads add up in another order
+        },
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
