@@ -119,7 +119,11 @@ def moved(function, x: Tensor, *args, **kwargs) -> Tensor:
     if (torch.device(device).type == "cuda") == there:
         return x
     if x.requires_grad and torch.is_grad_enabled():
-        raise NotImplementedError("a move that backward goes through")
+        # no gradient would come back, and the page would seem right
+        raise RuntimeError(
+            "the pretended GPU cannot move a tensor whose gradient is needed: move it "
+            "before requires_grad is set, or a copy made by detach()"
+        )
     return x.numbers if there else OnGPU(x.detach())
 
 

@@ -100,7 +100,7 @@ def plain_names(names: Iterable[str]) -> dict[str, str]:
 
     Lightning writes "model." before every name, PEFT "base_model.model.", a module of
     one's own the name of its attribute. Such a prefix is left out only if every name
-    has it and GPT-2's embedding follows behind it.
+    has it and GPT-2's embedding follows it.
 
     Args:
         names: of all tensors of a checkpoint.

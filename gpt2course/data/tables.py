@@ -127,7 +127,7 @@ def read_table(
     asked for. A line `sep=;` before it, as Excel writes it, says the separator too.
     Fields follow RFC 4180: one that holds separators, line feeds or begins with a
     quotation mark stands in quotation marks, and those within it are doubled. After a
-    row that cannot be read, reading goes on at its next line.
+    row that cannot be read, reading continues at its next line.
 
     Args:
         path: of the file.
@@ -280,7 +280,7 @@ def _space_before_quote(lines: list[str], record: _Record, separator: str) -> bo
     reader = csv.reader(some, delimiter=separator, strict=True, skipinitialspace=True)
     try:
         fields = next(reader)
-    except csv.Error:  # words behind the second mark: it stands for itself
+    except csv.Error:  # words after the second mark: it stands for itself
         return False
     return fields != [field.lstrip(" ") for field in record.fields]
 

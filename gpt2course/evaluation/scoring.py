@@ -126,7 +126,7 @@ class Reader:
         ids = ids or [self.model.config.eos_token_id]
         for token in self._next_logits(ids).topk(FIRST_TOKENS).indices.tolist():
             if not self.tokenizer.decode([token]).startswith(" "):
-                continue  # it would go on with the last word of the context
+                continue  # it would continue with the last word of the context
             word = self._finish_word([*ids, token], start=len(ids))
             if word and word.lower() not in stop_words:
                 return word

@@ -254,7 +254,7 @@ class SealCallback(TrainerCallback):
     """Writes the digests of a checkpoint's files into it, once all are there."""
 
     def on_save(self, args, state, control, **kwargs) -> None:
-        """Trainer calls this behind the last of the files."""
+        """Trainer calls this after the last of the files."""
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         write_text(checkpoint / SEAL, json.dumps(_digests(checkpoint), indent=2) + "\n")
 

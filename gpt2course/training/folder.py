@@ -1,7 +1,7 @@
 """The folder of a run: whose it is, what in it is damaged, whether the run is finished.
 
 Pretraining, fine-tuning and the training of a classifier ask here, so all three refuse
-and go on alike. Their files:
+and resume alike. Their files:
 
     run.json           settings, digests of the data and of the first weights; once the
                        run is finished also the digests of the model and of the results
@@ -136,7 +136,7 @@ class RunFolder:
         self._write({**self._all_settings, **digests})
 
     def fail(self, reason: str) -> None:
-        """Write that the run has diverged, so that nobody goes on from its state.
+        """Write that the run has diverged, so that nobody resumes from its state.
 
         Args:
             reason: what `open` says from now on.
@@ -168,7 +168,7 @@ class RunFolder:
         if stored.get("format") != FORMAT:
             raise ValueError(
                 f"{self.path / RUN} is that of another version of gpt2course, with "
-                "which this one cannot go on; choose an empty folder"
+                "which this one cannot resume; choose an empty folder"
             )
         other = self._differing(stored)
         if "run" in other:
@@ -228,7 +228,7 @@ def check_finite(results: dict[str, object]) -> None:
 
 
 def check_same_run(path: Path, found: dict, settings: dict) -> None:
-    """Refuse to go on with what other settings have made.
+    """Refuse to continue what other settings have made.
 
     Args:
         path: what belongs to the run, for the message.
@@ -280,13 +280,13 @@ def damaged(path: Path, error: Exception | str) -> ValueError:
     if path.name == "state.pt":
         remedy = "remove it to start from the beginning, or choose an empty folder"
     elif path.parent.name.startswith("checkpoint-"):
-        remedy = f"remove {path.parent} to go on from what was saved before it"
+        remedy = f"remove {path.parent} to resume from what was saved before it"
     elif path.name == RESULTS:
         remedy = "remove it, and the same command makes it again"
     elif path.name == "log.jsonl":
         remedy = (
-            f"remove it, and {RESULTS} if it is there: the same command goes on from "
-            "the saved state"
+            f"remove it, and {RESULTS} if it is there: the same command resumes "
+            "from the saved state"
         )
     said = said.splitlines()[0].removeprefix(f"{path} ")[:120]
     return ValueError(f"{path} is damaged ({said}); {remedy}")

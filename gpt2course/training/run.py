@@ -43,6 +43,8 @@ from gpt2course.training.step import LossNotFinite, Step
 
 # None: torch does not say why
 NO_ROOM = (None, errno.ENOSPC, getattr(errno, "EDQUOT", None))
+# what entries of a wrong type or shape lead to
+WRONG_STATE = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 logger = logging.getLogger(__name__)
@@ -165,7 +167,7 @@ class Run:
                     recipe.write_last(self.folder)
                     run.finish(results)
         except OSError as error:
-            remedy = "mend that"
+            remedy = "fix that"
             if error.errno in NO_ROOM:
                 remedy = "make room"
             elif error.errno in NOT_ALLOWED:
@@ -269,7 +271,7 @@ class Run:
             for name, optimizer in recipe.optimizers.items():
                 optimizer.load_state_dict(saved["optimizers"][name])
             self.state = TrainState.from_dict(saved["progress"])
-        except Exception as error:  # of many kinds, for entries of wrong types
+        except WRONG_STATE as error:
             raise damaged(path, error) from None
         if self.state.step > recipe.total_steps:
             raise ValueError(
@@ -283,7 +285,7 @@ class Run:
             self.log_file.forget_after(self.state.step)
             recipe.write_first(self.folder)
             if recipe.keeps_best and not self.has_best():
-                self.mend_best()
+                self.restore_best()
         self.tell(f"resuming from step {self.state.step}")
         return True
 
@@ -291,7 +293,7 @@ class Run:
         """Whether the folder holds the best model, as it was written."""
         return digest_of_model(self.folder) == self.state.best_digest
 
-    def mend_best(self) -> None:
+    def restore_best(self) -> None:
         """Write the best model again if it is the saved one. Otherwise a readable one
         may pass: a kill comes between the best model and the state that knows it."""
         if self.state.best_step == self.state.step:

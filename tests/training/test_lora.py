@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from counting import QUIET, SHAPE, VALIDATION
 from test_finetuning import CONFIG, assert_same_end, die_at_step, log, run
 
 from gpt2course.checkpoints import read_model
-from gpt2course.training import add_lora, held_out_loss, merge_lora
+from gpt2course.training import FinetuneConfig, add_lora, held_out_loss, merge_lora
 
 LORA = replace(CONFIG, lora=4, learning_rate=3e-2, max_steps=12)
 PARAMETERS = 2 * 4 * (24 + 3 * 24)  # two layers; A: (24, 4) and B: (4, 72)
@@ -56,18 +57,23 @@ def test_the_state_holds_what_is_trained_and_no_more(finished):
     assert sum(m["exp_avg"].numel() for m in moments) == PARAMETERS
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_killed_run_ends_bitwise_like_one_that_was_not(finished, tmp_path):
-    folder, model, _ = finished
+def killed_and_resumed(folder: Path, config: FinetuneConfig, model) -> None:
+    """A run that is killed at step 8, in a copy of this process, and then ends."""
     child = os.fork()
-    if not child:  # a copy of this process, which dies on the way
+    if not child:
         try:
-            run(tmp_path, LORA, model=model, watch=die_at_step(8))
+            run(folder, config, model=model, watch=die_at_step(8))
         finally:
             os._exit(1)
     os.waitpid(child, 0)
-    assert log(tmp_path)[-1]["step"] == 8
-    run(tmp_path, LORA, model=model)
+    assert log(folder)[-1]["step"] == 8
+    run(folder, config, model=model)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_killed_run_ends_bitwise_like_one_that_was_not(finished, tmp_path):
+    folder, model, _ = finished
+    killed_and_resumed(tmp_path, LORA, model)
     assert_same_end(tmp_path, folder)
 
 
@@ -78,14 +84,7 @@ def test_the_recipe_for_a_t4_learns_and_resumes_bitwise(tmp_path):
     done = run(whole, recipe, model=model)
     assert done.trained_parameters == PARAMETERS
     assert done.best_loss < done.first_loss - 0.1
-    if not (child := os.fork()):  # as above
-        try:
-            run(killed, recipe, model=model, watch=die_at_step(8))
-        finally:
-            os._exit(1)
-    os.waitpid(child, 0)
-    assert log(killed)[-1]["step"] == 8
-    run(killed, recipe, model=model)
+    killed_and_resumed(killed, recipe, model)
     assert_same_end(killed, whole)
     scalers = [
         torch.load(folder / "state.pt")["optimizers"]["scaler"]

@@ -361,7 +361,7 @@ def test_a_checkpoint_with_other_values_is_damaged(
     code, out, err = run(*command("finetune-sentiment", material, output))
     assert (code, out) == (2, "")
     assert f"{path} is damaged" in err
-    assert f"remove {path.parent} to go on from what was saved before it" in err
+    assert f"remove {path.parent} to resume from what was saved before it" in err
 
 
 def test_an_empty_seal_vouches_for_nothing(material, finished, run, tmp_path):
@@ -375,7 +375,7 @@ def test_an_empty_seal_vouches_for_nothing(material, finished, run, tmp_path):
 
 # ---- what is no file ----------------------------------------------------------------
 
-pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
 
 
 @contextmanager
@@ -486,7 +486,7 @@ def test_a_run_whose_loss_is_not_finite_leaves_no_model(
     else:
         arguments += ["--checkpoint", material / "checkpoint", "--max-length", "16"]
         arguments += ["--learning-rate", "1000", "--json"]
-    for _ in range(2):  # the same command does not go on from it
+    for _ in range(2):  # the same command does not resume from it
         code, out, err = run(*arguments)
         if checkpoint == "mini" and code == 0:
             assert math.isfinite(json.loads(out)["validation"]["loss"])

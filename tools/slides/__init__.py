@@ -2,7 +2,7 @@
 
 A heading of the page opens a slide. Figures, formulas, tables, lists, code with what it
 prints, the sentences that introduce a term, questions of the self-test and exercises
-stand on slides; all other text is in the speaker's notes. What does not fit goes on
+stand on slides; all other text is in the speaker's notes. What does not fit continues
 under the same heading. reveal.js shows them; it comes with the package sphinx-revealjs.
 
 blocks.py takes a chapter apart, and deck.html is the page around the slides.

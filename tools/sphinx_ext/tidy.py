@@ -96,7 +96,7 @@ def drop_unused_scripts(context: dict) -> None:
 
 
 def tidy_page(page: str) -> str:
-    """A written page with the stock theme's flaws mended; twice changes nothing."""
+    """A written page with the stock theme's flaws fixed; twice changes nothing."""
     for old, new in REPLACED:
         page = page.replace(old, new)
     return page

@@ -242,7 +242,7 @@ def loop(f) -> str:
             "taken, at its own rate, in the model that was given?"
         )
     return (
-        f"From {right[0]:.2f} to {right[-1]:.2f} nats a token in {len(right)} steps. "
+        f"From {right[0]:.2f} to {right[-1]:.2f} nats per token in {len(right)} steps. "
         "What large runs add to this loop makes it faster and safer, not different."
     )
 
