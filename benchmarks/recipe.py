@@ -43,7 +43,7 @@ RUNS = {
 
 
 def arguments(options: list[str], steps: int) -> list[str]:
-    """What is typed behind gpt2course, without the folder."""
+    """What is typed after gpt2course, without the folder."""
     return [
         *("finetune-jokes", "--checkpoint", "mini", "--device", "cpu"),
         *("--max-steps", str(steps), *options),

@@ -213,7 +213,7 @@ def _normalised_stream(model: GPT2) -> None:
 
 #: what makes of a right model one with a mistake, and what to say of it
 _MISTAKES: tuple[tuple[Callable[[GPT2], None], str], ...] = (
-    (_no_positions, "the positions are missing: add a row of wpe for each place"),
+    (_no_positions, "the positions are missing: add a row of wpe for each position"),
     (_no_last_norm, "the last norm, ln_f, is missing before the head"),
     (_sees_the_future, "your attention sees the future: it needs the causal mask"),
     (

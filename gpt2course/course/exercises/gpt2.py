@@ -216,7 +216,7 @@ def pair(f) -> str:
         ),
         (
             (top.tolist().index(right[0]), right[1]),
-            "the first number is a place among the k best; which token stands there?",
+            "the first number is an index into the k best; which token is that?",
         ),
     ):
         if got == wrong:
