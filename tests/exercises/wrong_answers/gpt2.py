@@ -115,7 +115,7 @@ WRONG = {
             "is their product",
         ),
         (pair_by(lambda first, second: first + second), "have no common scale"),
-        (pair_by(product, lambda ids, place: place), "a place among the k best"),
+        (pair_by(product, lambda ids, place: place), "an index into the k best"),
         (
             lambda model, ids, k: pair_by(product)(model, ids, k)[::-1],
             "in the wrong order",
