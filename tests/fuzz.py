@@ -327,6 +327,15 @@ def main() -> int:
     return int(any(report.found.values()))
 
 
+def _is_argument(text: str) -> bool:
+    """Whether the system can hand it over."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _try(number, kind, rng, root, material, options, report) -> None:
     """One case, in a folder of its own."""
     from fuzz_kinds import KINDS
@@ -337,6 +346,8 @@ def _try(number, kind, rng, root, material, options, report) -> None:
     every = options.real_every
     real = case.arguments is not None and every > 0
     real = real and (case.real or number % every == every - 1)
+    # half a character cannot be handed to a process
+    real = real and all(map(_is_argument, case.arguments))
     # pretraining reads its few reviews in a child of this process only
     real = real and case.arguments[:1] != ["pretrain"]
     outcome = (run_real if real else run_forked)(case, folder)

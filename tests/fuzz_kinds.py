@@ -674,9 +674,11 @@ def standard_input(rng: random.Random, folder: Path, material: Path) -> Case:
         "PYTHONIOENCODING": encoding,
         "GPT2COURSE_CHECKPOINT": str(material / "checkpoint"),
     }
-    plain = content.removeprefix(b"\xef\xbb\xbf")
     utf_16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    text = plain.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    text = content.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    # the marks of files that were joined; without one at the start, where a line begins
+    mark = "\ufeff" if text.startswith("\ufeff") else "\n\ufeff"
+    text = text.replace(mark, mark.removesuffix("\ufeff"))
     if rng.random() < 0.5:
         model = ["--model", str(material / "classifier")]
         lines = [line for line in text.split("\n") if line.strip()]

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,7 @@ import regex
 from gpt2course.arguments import texts
 from gpt2course.checkpoints import HubError, hub_folder
 from gpt2course.data.reviews import HELD_OUT
-from gpt2course.data.tables import EMPTY, MERGED, TableReport, read_table
+from gpt2course.data.tables import EMPTY, MERGED, Row, TableReport, read_table
 from gpt2course.settings import data_source
 
 if TYPE_CHECKING:
@@ -237,18 +238,19 @@ def _read_csv(path: Path) -> list[_Joke]:
     """The column Joke, and what is wrong with a row; a byte that is no UTF-8 spoils its
     own row only."""
     rows = read_table(path, ("ID", "Joke"), broken_bytes="surrogateescape")
-    ids = [row.values.get("ID", "").strip() for row in rows]
+    ids = [_id(row) for row in rows]
     counts = Counter(ids)
     jokes = []
     for i, row in enumerate(rows):
-        around = ids[max(0, i - 1) : i] + ids[i + 1 : i + 2]
         problem = row.problem
-        if any(
+        before = next((known for known in reversed(ids[:i]) if known), "")
+        after = next((known for known in ids[i + 1 :] if known), "")
+        if not problem and any(
             column == "ID"
             and _shape(name) == _shape(ids[i])
             # a numbered list has the numbers of other rows
             and (counts[name] != 1 or not name)
-            and not _outside(name, around)
+            and not _outside(name, before, ids[i], after)
             for column, name, _ in row.inside
         ):
             problem = MERGED
@@ -256,14 +258,24 @@ def _read_csv(path: Path) -> list[_Joke]:
     return jokes
 
 
-def _outside(name: str, around: list[str]) -> bool:
-    """Whether a number does not lie between those of the rows above and below, although
-    these rise."""
-    if not all(other.isdecimal() for other in (name, *around)):
+def _id(row: Row) -> str:
+    """The ID of a row; of one that cannot be read, what its first line has there."""
+    if row.problem:
+        return next((v for column, v, _ in row.inside if column == "ID"), "")
+    return row.values["ID"].strip()
+
+
+def _outside(name: str, before: str, own: str, after: str) -> bool:
+    """Whether a number cannot be that of a row between the rows above and below, as the
+    numbers rise from `before` over `own` to `after`; "" is one that is not known."""
+    known = [number for number in (before, own, after) if number]
+    if len(known) < 2 or not all(n.isdecimal() for n in (name, *known)):
         return False
-    before, *after = map(int, around or "0")
-    rises = after and before < after[0]
-    return bool(rises) and not before <= int(name) <= after[0]
+    numbers = list(map(int, known))
+    if any(a >= b for a, b in pairwise(numbers)):
+        return False
+    too_low = bool(before) and int(name) <= int(before)
+    return too_low or (bool(after) and int(name) >= int(after))
 
 
 def _shape(name: str) -> str:

@@ -61,7 +61,8 @@ class Row:
         inside: what else stands in its columns, if its lines are read one by one. A
             quotation mark that is left open, and that one of another row closes, makes
             one field of several rows; the caller, who knows what a label or a number
-            may be, decides.
+            may be, decides. Of a row with a problem: what seems to stand in the columns
+            of its first line.
     """
 
     number: int
@@ -167,7 +168,8 @@ def read_table(
                     )
             number, ends = len(rows) + 1, (record.line, record.last_line)
             if problem:
-                rows.append(Row(number, *ends, {}, problem, detail))
+                inside = _on_first_line(lines, record, separator, place)
+                rows.append(Row(number, *ends, {}, problem, detail, inside))
             else:
                 values = {name: fields[place[name]] for name in columns}
                 inside = _inside(lines, record, separator, place, len(header))
@@ -317,6 +319,18 @@ def _inside(
                 continue
             found.append(Inside(column, value.strip(' \t"'), number))
     return tuple(found)
+
+
+def _on_first_line(
+    lines: list[str], record: _Record, separator: str, place: dict[str, int]
+) -> tuple[Inside, ...]:
+    """`Row.inside` of a record with a problem."""
+    parts = lines[record.line - 1].rstrip("\r\n").split(separator)
+    return tuple(
+        Inside(column, parts[i].strip(' \t"'), record.line)
+        for column, i in place.items()
+        if i < len(parts)
+    )
 
 
 @contextmanager

@@ -164,6 +164,32 @@ def test_jokes_within_the_marks_of_another(tmp_path, lines, merged):
     )
 
 
+@pytest.mark.parametrize("spoiled", ['5,"Open', "5,without, marks", '5,"Joke" 5'])
+def test_a_numbered_list_beside_rows_with_problems(tmp_path, spoiled):
+    rows = [f'{i},"Pupil {i} laughed, at number {i + 3}."' for i in range(1, 20)]
+    rows[4] = spoiled
+    rows[-1] = '19,"My fears:\n1, clowns\n2, lists\n5, both"'
+    path = tmp_path / "jokes.csv"
+    path.write_text("\n".join(["ID,Joke", *rows]) + "\n")
+    report = load_jokes(str(tmp_path)).report
+    assert report.kept == 18
+    assert list(report.dropped.values()) == [[5]]
+    # and the same list in a row above the spoiled one
+    rows[3], rows[-1] = '4,"My fears:\n1, clowns\n5, lists"', '19,"The last one."'
+    path.write_text("\n".join(["ID,Joke", *rows]) + "\n")
+    report = load_jokes(str(tmp_path)).report
+    assert list(report.dropped.values()) == [[5]]
+
+
+def test_a_numbered_list_in_the_last_row(tmp_path):
+    rows = [f"{i},Pupil {i} laughed at number {i + 3}." for i in range(5, 20)]
+    path = tmp_path / "jokes.csv"
+    last = '30,"My fears:\n1, clowns\n2, lists"'
+    path.write_text("\n".join(["ID,Joke", *rows, last]) + "\n")
+    report = load_jokes(str(tmp_path)).report
+    assert (report.kept, report.dropped) == (16, {})
+
+
 def test_jokes_before_their_numbers(tmp_path):
     rows = [f"Pupil {i} laughed at number {i + 3}.,{i}" for i in range(100, 114)]
     lines = [
