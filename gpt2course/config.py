@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, fields
 
 #: the activations that can be loaded: two names for one, the tanh form of GELU
 ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")
+#: the fields that say how likely dropout is; they do not change the weights' shapes
+DROPOUT = ("embd_pdrop", "attn_pdrop", "resid_pdrop")
 #: the largest size of a tensor's side that a config may have
 LARGEST_SIZE = 2**31 - 1
 #: the largest epsilon or standard deviation that a config may have
@@ -69,7 +71,7 @@ class GPT2Config:
                 f"n_embd {self.n_embd} cannot be split into {self.n_head} heads; "
                 "choose n_head from its divisors"
             )
-        for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop"):
+        for name in DROPOUT:
             value = getattr(self, name)
             if type(value) not in (int, float) or not 0 <= value < 1:
                 raise ValueError(

@@ -7,14 +7,20 @@ from pathlib import Path
 
 from gpt2course.cli.options import command_line, different_options
 from gpt2course.cli.text import print_json
+from gpt2course.config import DROPOUT
 from gpt2course.settings import folder_argument
 from gpt2course.training import PretrainConfig
 
 EXAMPLE = "gpt2course pretrain --output my-mini"
 
 
-def run(settings: PretrainConfig, output: Path, json: bool = False) -> int:
-    """Reproduce the mini checkpoint, from random weights.
+def run(
+    settings: PretrainConfig,
+    output: Path,
+    checkpoint: str | None = None,
+    json: bool = False,
+) -> int:
+    """Train a model on film reviews, from random weights or further.
 
     With the defaults this takes hours on a laptop. The same command resumes a run that
     was interrupted.
@@ -22,8 +28,12 @@ def run(settings: PretrainConfig, output: Path, json: bool = False) -> int:
     Args:
         settings: the run. The last id of the new vocabulary ends a text.
         output: folder for the checkpoint, the log and the state of the run.
+        checkpoint: where to start from, with its tokenizer and its shape: mini, gpt2,
+            gpt2-medium, gpt2-large, gpt2-xl or a folder; by default a new tokenizer and
+            random weights.
         json: print one JSON object.
     """
+    from gpt2course.checkpoints import load_checkpoint
     from gpt2course.training import is_main_process, pretrain_from_reviews
 
     model = settings.model
@@ -35,8 +45,22 @@ def run(settings: PretrainConfig, output: Path, json: bool = False) -> int:
         )
     settings = replace(settings, model=replace(model, eos_token_id=None))
     options = different_options(settings, PretrainConfig())
-    command = command_line("pretrain", output="FOLDER", **options)
-    result = pretrain_from_reviews(settings, output, command=command, progress=not json)
+    if checkpoint is not None:
+        shape = load_checkpoint(checkpoint).config
+        for name, value in different_options(model, defaults).items():
+            if name not in DROPOUT and value != getattr(shape, name):
+                raise ValueError(
+                    f"model.{name} is {value}, and that of the checkpoint "
+                    f"{getattr(shape, name)}; it keeps its shape: leave the option out"
+                )
+        options["checkpoint"] = checkpoint
+    result = pretrain_from_reviews(
+        settings,
+        output,
+        checkpoint=checkpoint,
+        command=command_line("pretrain", output="FOLDER", **options),
+        progress=not json,
+    )
     if not is_main_process():  # under torchrun each process runs this; one prints
         return 0
     if json:

@@ -54,7 +54,7 @@ and the model may repeat them.
 **Split.** Texts that occur once, in a form without page breaks, case and extra spaces,
 are ranked by their sha256: the first 2,500 are the test part, the next 2,500
 validation. The rest is training, and so is every text that occurs more than once.
-Neither the tokenizer nor the model has seen the validation and test parts. Films do
+{unseen} Films do
 cross the parts: several reviews of one film may lie in different ones. So figures are
 not those of the official test set.
 
@@ -62,7 +62,8 @@ not those of the official test set.
 
 | | |
 |---|---|
-| tokenizer | byte-level BPE, trained on the training part alone |
+| first weights | {first_weights} |
+| tokenizer | {tokenizer} |
 | steps | {steps:,} of {tokens_per_step:,} tokens: {passes:.2f} passes over the text |
 | row length | {short} tokens, then {n_positions} |
 | short rows | the first {short_rows_until:.0%} of the steps |
@@ -90,7 +91,15 @@ The curve is in log.jsonl. The command that reproduces it:
 (All rows but the last: the first tenth of the validation reviews, windows as long as
 the rows at that time.)
 
-## What it can and cannot do
+{abilities}## Forty samples, unedited
+
+Temperature 0.8, seeds 0 to 39, at most 60 tokens. The first twenty continue "This movie
+was", the others begin a review.
+
+{samples}
+"""
+
+ABILITIES = """## What it can and cannot do
 
 It spells, it closes its sentences, and it sounds like a film review. Within a sentence
 or two it sticks to praise or blame. It does not know any film: names are invented, and
@@ -98,12 +107,6 @@ some are no words at all. It contradicts itself after a sentence or two, and it 
 answer a question, follow an instruction or tell a story. With greedy decoding it soon
 repeats itself. Of anything that is not in film reviews it knows nothing.
 
-## Forty samples, unedited
-
-Temperature 0.8, seeds 0 to 39, at most 60 tokens. The first twenty continue "This movie
-was", the others begin a review.
-
-{samples}
 """
 
 JOKES_CARD = """---
@@ -161,6 +164,7 @@ def write_card(
     corpus: Corpus,
     tokenizer: Tokenizer,
     *,
+    checkpoint: str | None,
     command: str,
     hardware: str,
 ) -> None:
@@ -169,11 +173,29 @@ def write_card(
     Args:
         result: of the run.
         config, corpus, tokenizer: what the model was made from.
+        checkpoint: where it started from; None is random weights.
         command: how to make it again.
         hardware: on what it ran.
     """
     model, shape = read_model(result.folder), config.model
+    if checkpoint is None:
+        start = {
+            "first_weights": "random",
+            "tokenizer": "byte-level BPE, trained on the training part alone",
+            "unseen": "Neither the tokenizer nor the model has seen the validation and "
+            "test parts.",
+            "abilities": ABILITIES,
+        }
+    else:
+        start = {
+            "first_weights": f"those of `{checkpoint}`",
+            "tokenizer": f"that of `{checkpoint}`",
+            "unseen": "This run has not read the validation and test parts; what "
+            f"`{checkpoint}` has read, its own card says.",
+            "abilities": "",  # nobody knows them yet
+        }
     text = CARD.format(
+        **start,
         parameters=sum(p.numel() for p in model.parameters()),
         n_layer=shape.n_layer,
         n_embd=shape.n_embd,

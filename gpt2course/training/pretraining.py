@@ -11,7 +11,8 @@ import logging
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,13 @@ import torch
 from torch import Tensor
 
 from gpt2course import data
-from gpt2course.checkpoints import write_model
+from gpt2course.checkpoints import (
+    load_checkpoint,
+    load_tokenizer,
+    write_model,
+    write_tokenizer,
+)
+from gpt2course.config import DROPOUT, GPT2Config
 from gpt2course.data import (
     concatenate,
     epoch_seed,
@@ -41,7 +48,12 @@ from gpt2course.training.processes import (
     world_size,
 )
 from gpt2course.training.run import Recipe, Run
-from gpt2course.training.state import TrainState, digest, settings_of
+from gpt2course.training.state import (
+    TrainState,
+    digest,
+    digest_of_start,
+    settings_of,
+)
 from gpt2course.training.step import Step, refuse_not_finite
 from gpt2course.training.tokenizer import END_OF_TEXT, save_tokenizer, train_tokenizer
 
@@ -96,9 +108,10 @@ def tokenise(
 ) -> Corpus:
     """Token ids of the training texts as one stream, and of the validation texts one by
     one."""
-    documents = [encoding.ids for encoding in tokenizer.encode_batch(list(train))]
+    encode = partial(tokenizer.encode_batch, add_special_tokens=False)
+    documents = [encoding.ids for encoding in encode(list(train))]
     tokens, lengths = concatenate(documents, tokenizer.token_to_id(END_OF_TEXT))
-    held_out = [encoding.ids for encoding in tokenizer.encode_batch(list(validation))]
+    held_out = [encoding.ids for encoding in encode(list(validation))]
     return Corpus(tokens, lengths, held_out, [len(text) for text in validation])
 
 
@@ -106,6 +119,7 @@ def pretrain_from_reviews(
     config: PretrainConfig,
     folder: str | os.PathLike,
     *,
+    checkpoint: str | None = None,
     command: str = "gpt2course pretrain --output FOLDER",
     watch: Callable[[dict], None] | None = None,
     progress: bool = False,
@@ -116,11 +130,15 @@ def pretrain_from_reviews(
     Args:
         config: the run; config.model.vocab_size is that of the tokenizer.
         folder: made if it is not there. A run that lies in it is resumed.
+        checkpoint: where to start from, as in `load_checkpoint`. Its tokenizer and its
+            shape are kept; of config.model only the dropout counts. By default the
+            tokenizer is trained, and the weights are random.
         command: how to make the checkpoint again, for its card.
         watch, progress: as in `pretrain`.
 
     Raises:
-        as `pretrain` and `train_tokenizer`.
+        ValueError: the tokenizer of the checkpoint has no `<|endoftext|>`; and as
+            `pretrain`, `train_tokenizer`, `load_checkpoint` and `load_tokenizer`.
 
     Chapter: pretraining.
     """
@@ -129,28 +147,48 @@ def pretrain_from_reviews(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)  # before the tokenizer takes its time
     first = is_main_process()
+    start = saved = None
+    if checkpoint is not None:
+        start, saved = load_checkpoint(checkpoint), load_tokenizer(checkpoint)
+        if END_OF_TEXT not in saved.get_vocab():
+            raise ValueError(
+                f"the tokenizer of {checkpoint} has no {END_OF_TEXT}, which closes "
+                "each review; start from another checkpoint"
+            )
+        dropout = {name: getattr(config.model, name) for name in DROPOUT}
+        config = replace(config, model=replace(start.config, **dropout))
     if first:
-        logger.info("reading the reviews and training the tokenizer")
+        training = "" if saved else " and training the tokenizer"
+        logger.info(f"reading the reviews{training}")
     splits = {
         name: [plain_text(text) for text, _ in rows]
         for name, rows in data.embedded_reviews().items()
     }
-    tokenizer = train_tokenizer(splits["train"], config.model.vocab_size)
+    if saved:
+        tokenizer = saved.backend_tokenizer
+    else:
+        tokenizer = train_tokenizer(splits["train"], config.model.vocab_size)
     corpus = tokenise(tokenizer, splits["train"], splits["validation"])
     if first:
         logger.info(
             f"{len(corpus.tokens):,} training tokens; {config.max_steps:,} steps of "
             f"{config.tokens_per_step:,}"
         )
-    result = pretrain(corpus, config, folder, watch=watch, progress=progress)
+    result = pretrain(
+        corpus, config, folder, start=start, watch=watch, progress=progress
+    )
     if first:  # not before: a folder of another run is refused unchanged
-        save_tokenizer(tokenizer, folder, config.model.n_positions)
+        if saved:
+            write_tokenizer(saved, folder)
+        else:
+            save_tokenizer(tokenizer, folder, config.model.n_positions)
         if not (folder / "README.md").exists():  # of a finished run
             write_card(
                 result,
                 config,
                 corpus,
                 tokenizer,
+                checkpoint=checkpoint,
                 command=command,
                 hardware=hardware(config.device, config.num_processes),
             )
@@ -164,6 +202,7 @@ class _Job:
     corpus: Corpus
     config: PretrainConfig
     folder: Path
+    start: GPT2 | None
     watch: Callable[[dict], None] | None
     progress: bool
 
@@ -173,11 +212,12 @@ def pretrain(
     config: PretrainConfig,
     folder: str | os.PathLike,
     *,
+    start: GPT2 | None = None,
     watch: Callable[[dict], None] | None = None,
     progress: bool = False,
 ) -> PretrainResult:
-    """Train from random weights, or resume from folder/state.pt; end with a Hugging
-    Face checkpoint in the folder.
+    """Train from random or given weights, or resume from folder/state.pt; end with a
+    Hugging Face checkpoint in the folder.
 
     Writes log.jsonl, state.pt, and at the end config.json, generation_config.json and
     model.safetensors. Stopping it at any moment loses the steps since the last save and
@@ -188,6 +228,7 @@ def pretrain(
         corpus: tokenised texts.
         config: the run.
         folder: made if it is not there.
+        start: the weights to start from, of the shape config.model; random by default.
         watch: called with every row of the log. With several processes, a function of a
             module.
         progress: show a bar on stderr.
@@ -196,8 +237,8 @@ def pretrain(
         where the model is and how good it is.
 
     Raises:
-        ValueError: the folder holds a run with other settings or data, or there are too
-            few texts.
+        ValueError: the folder holds a run with other settings, data or first weights;
+            there are too few texts, or `start` has another shape.
         LossNotFinite: the loss became NaN or infinite; the last saved state is kept.
         OSError: the folder cannot be written or the disk is full. What was saved last
             is whole.
@@ -216,15 +257,28 @@ def pretrain(
             f"{len(corpus.validation)} validation texts for {config.num_processes} "
             "processes; each needs one"
         )
+    if start is not None:
+        _check_shape(start.config, config.model)
     pick_device(config.device, config.num_processes)
     folder = Path(folder)
-    job = _Job(corpus, config, folder, watch, progress)
+    job = _Job(corpus, config, folder, start, watch, progress)
     return run_in_processes(_work, job, config.num_processes, config.device)
+
+
+def _check_shape(found: GPT2Config, wanted: GPT2Config) -> None:
+    """Whether the weights to start from fit the run."""
+    for name, value in asdict(wanted).items():
+        other = getattr(found, name)
+        if name not in (*DROPOUT, "initializer_range") and other != value:
+            raise ValueError(
+                f"config.model has {name} {value}, and the weights to start from "
+                f"{other}; pass the model's own config"
+            )
 
 
 def _work(job: _Job) -> PretrainResult:
     """What each process does."""
-    recipe = Pretraining(job.corpus, job.config)
+    recipe = Pretraining(job.corpus, job.config, job.start)
     run = Run(recipe, job.config, job.folder, watch=job.watch, progress=job.progress)
     return PretrainResult(folder=job.folder, **run.go())
 
@@ -232,7 +286,9 @@ def _work(job: _Job) -> PretrainResult:
 class Pretraining(Recipe):
     """A step reads the next rows of the stream; Muon moves matrices, AdamW the rest."""
 
-    def __init__(self, corpus: Corpus, config: PretrainConfig) -> None:
+    def __init__(
+        self, corpus: Corpus, config: PretrainConfig, start: GPT2 | None = None
+    ) -> None:
         self.corpus, self.config = corpus, config
         self.total_steps = config.max_steps
         self.fixed_length = config.fixed_length
@@ -243,7 +299,12 @@ class Pretraining(Recipe):
         }
         self.device = pick_device(config.device, config.num_processes)
         torch.manual_seed(config.seed)
-        self.model = GPT2(config.model).to(self.device)
+        self.model = GPT2(config.model)
+        if start is not None:
+            weights = start.state_dict()
+            self.model.load_state_dict(weights)
+            self.settings["weights"] = digest_of_start(start.config, weights)
+        self.model.to(self.device)
         blocks = list(self.model.h.parameters())
         matrices = [p for p in blocks if p.dim() == 2]
         others = {id(p) for p in matrices}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cli_tools import REVIEWS, refused
 from conftest import run_python
 
 from gpt2course import data
+from gpt2course.checkpoints import MINI, load_tokenizer
 from gpt2course.cli import main
 
 SMALL = [
@@ -52,6 +54,68 @@ def test_a_run(capsys, tmp_path, few_reviews):
     assert main([*command, "--model.vocab-size", "265"]) == 2
     assert "belongs to a run with another" in capsys.readouterr().err
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_more_pretraining(capsys, tmp_path, few_reviews):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["pretrain", "--output", str(first), *SMALL, "--max-steps", "6"]) == 0
+    more = [
+        *("pretrain", "--checkpoint", str(first), "--num-processes", "1"),
+        *("--tokens-per-step", "64", "--warmup-steps", "0.1", "--seed", "2"),
+        *("--model.n-positions", "16"),
+    ]
+    assert main([*more, "--output", str(second), "--max-steps", "4"]) == 0
+    assert main(["generate", "film", "--checkpoint", str(second)]) == 0
+    before, after = (load_tokenizer(str(folder)) for folder in (first, second))
+    assert before.get_vocab() == after.get_vocab()
+    log = [json.loads(line) for line in (second / "log.jsonl").open()]
+    before = [json.loads(line) for line in (first / "log.jsonl").open()]
+    # it goes on where the first run ended, and not at random weights
+    assert log[0]["loss"] < before[0]["loss"]
+
+    card = (second / "README.md").read_text(encoding="utf-8")
+    assert f"| first weights | those of `{first}` |" in card
+    (line,) = [line for line in card.splitlines() if "gpt2course pretrain" in line]
+    again = shlex.split(line.strip(" `"))[1:]
+    again[again.index("FOLDER")] = str(tmp_path / "again")
+    assert main(again) == 0
+    weights = [f / "model.safetensors" for f in (second, tmp_path / "again")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+    # the same settings from other weights are another run
+    more[more.index(str(first))] = str(second)
+    assert main([*more, "--output", str(second), "--max-steps", "4"]) == 2
+    assert "belongs to a run with another checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["--model.n-embd", "24"],
+            "model.n_embd is 24, and that of the checkpoint 192",
+        ),
+        (["--checkpoint", "mimi"], "did you mean 'mini'"),
+        (["--tokens-per-step", "100"], "it must be a multiple of num_processes"),
+    ],
+)
+def test_bad_starts(capsys, tmp_path, few_reviews, arguments, says):
+    command = ["pretrain", "--output", str(tmp_path / "run"), "--checkpoint", "mini"]
+    assert says in refused(capsys, *command, *arguments)
+
+
+def test_a_tokenizer_without_an_end_of_text(capsys, tmp_path, few_reviews):
+    folder = tmp_path / "mini"
+    shutil.copytree(MINI, folder)
+    path = folder / "tokenizer.json"
+    path.write_text(path.read_text().replace("<|endoftext|>", "<|end|>"))
+    settings = folder / "tokenizer_config.json"
+    settings.write_text(settings.read_text().replace("<|endoftext|>", "<|end|>"))
+    output = tmp_path / "run"
+    err = refused(
+        capsys, "pretrain", "--output", str(output), "--checkpoint", str(folder)
+    )
+    assert "mini has no <|endoftext|>, which closes each review" in err
 
 
 @pytest.mark.parametrize(
