@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "check_both_labels",
             "embedded_reviews",
             "load_reviews",
+            "load_sentences",
             "normalised",
             "plain_text",
             "read_reviews_csv",

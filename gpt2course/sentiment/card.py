@@ -56,11 +56,11 @@ The log is in log.jsonl. The command that reproduces it, and resumes an interrup
 
 ## Accuracy
 
-| split | reviews | accuracy | 95 % interval (Wilson) |
+| split | texts | accuracy | 95 % interval (Wilson) |
 |---|---|---|---|
 {figures}
 
-The test split was read once, after training. The page on evaluating a classifier
+What is called test was read once, after training. The page on evaluating a classifier
 compares these figures with simpler methods.
 
 ## Limits
@@ -122,6 +122,11 @@ def _training_texts(run: dict, train_reviews: int) -> str:
             f", and up to {run['short_sentences']:,} short sentences "
             "of the training reviews"
         )
+    if run["labelled_sentences"]:
+        texts += (
+            f", and up to {run['labelled_sentences']:,} labelled sentences of critics "
+            '(Pang and Lee 2005, "Seeing stars")'
+        )
     return texts
 
 
@@ -129,7 +134,8 @@ def _figure(split: str, result: dict) -> str:
     """A row of the table of accuracies."""
     correct = round(result["accuracy"] * result["reviews"])
     low, high = wilson_interval(correct, result["reviews"])
+    name = split.replace("_", " ")
     return (
-        f"| {split} | {result['reviews']:,} | **{result['accuracy']:.2%}** "
+        f"| {name} | {result['reviews']:,} | **{result['accuracy']:.2%}** "
         f"| {low:.1%} to {high:.1%} |"
     )

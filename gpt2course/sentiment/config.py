@@ -15,6 +15,9 @@ class SentimentConfig:
         max_train_samples: how many training reviews are read; all by default.
         short_sentences: how many short sentences, cut out of training reviews, are
             read as well.
+        labelled_sentences: how many single sentences of critics, each with a label of
+            its own, are read as well (`load_sentences`); then the accuracy on held-out
+            ones is reported, too.
         num_train_epochs: passes over the training texts.
         max_length: tokens of a review; a longer one keeps its beginning and its end.
         per_device_train_batch_size: texts in a forward pass on each device.
@@ -38,6 +41,7 @@ class SentimentConfig:
     checkpoint: str | None = None
     max_train_samples: int | None = None
     short_sentences: int = 0
+    labelled_sentences: int = 0
     num_train_epochs: float = 2.0
     max_length: int = 256
     per_device_train_batch_size: int = 16
@@ -64,11 +68,12 @@ class SentimentConfig:
                 raise ValueError(
                     f"{name} is {value}; it must be a finite number above 0"
                 )
-        if self.short_sentences < 0:
-            raise ValueError(
-                f"short_sentences is {self.short_sentences}; it must be at least 0, "
-                "and 0 leaves them out"
-            )
+        for name in ("short_sentences", "labelled_sentences"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; it must be at least 0, and 0 "
+                    "leaves them out"
+                )
         if self.max_train_samples is not None and self.max_train_samples < 2:
             raise ValueError(
                 f"max_train_samples is {self.max_train_samples}; it must be at least "

@@ -17,6 +17,7 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 from transformers import PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
 
 from gpt2course.checkpoints import checkpoint_folder, load_tokenizer, read_state
+from gpt2course.data import load_sentences
 from gpt2course.files import (
     digest_of_file,
     replacing,
@@ -78,7 +79,8 @@ def finetune_sentiment(
 
     Returns:
         what results.json holds: for validation and test the accuracy (0 to 1), the
-        number of reviews and the loss in nats per review.
+        number of reviews and the loss in nats per review; with labelled_sentences the
+        same for validation_sentences and test_sentences.
 
     Raises:
         ValueError: the folder holds another run, another's files or a damaged
@@ -148,7 +150,11 @@ def finetune_sentiment(
                 raise KeyboardInterrupt
         rows = [json.dumps(row) + "\n" for row in trainer.state.log_history]
         write_text(folder / "log.jsonl", "".join(rows))
-        results = _publish(model, tokenizer, reviews, folder)
+        held_out = {split: reviews[split] for split in ("validation", "test")}
+        if config.labelled_sentences:
+            sentences = load_sentences()
+            held_out |= {f"{split}_sentences": sentences[split] for split in held_out}
+        results = _publish(model, tokenizer, held_out, folder)
         run.finish(results)
     except KeyboardInterrupt:
         kept = _last_checkpoint(folder)
@@ -164,7 +170,7 @@ def finetune_sentiment(
 def _publish(
     model: torch.nn.Module,
     tokenizer: PreTrainedTokenizerBase,
-    reviews: DatasetDict,
+    held_out: dict[str, Dataset],
     folder: Path,
 ) -> dict:
     """Evaluate the classifier as it is stored; only one that passes goes into the
@@ -180,8 +186,8 @@ def _publish(
         write_classifier(model, tokenizer, Path(partial))
         stored, tokenizer = load_classifier(Path(partial))
         results = {
-            split: evaluate_classifier(stored, tokenizer, reviews[split])
-            for split in ("validation", "test")
+            split: evaluate_classifier(stored, tokenizer, texts)
+            for split, texts in held_out.items()
         }
         check_finite(results)
         for path in sorted(Path(partial).iterdir()):
@@ -197,6 +203,11 @@ def _training_texts(train: Dataset, config: SentimentConfig) -> Dataset:
         texts = train.shuffle(seed=config.seed).select(range(config.max_train_samples))
     if config.short_sentences:
         sentences = short_sentences(train, config.short_sentences, config.seed)
+        texts = concatenate_datasets([texts, sentences])
+    if config.labelled_sentences:
+        sentences = load_sentences()["train"].shuffle(seed=config.seed)
+        n = min(config.labelled_sentences, len(sentences))
+        sentences = sentences.select(range(n)).cast(texts.features)
         texts = concatenate_datasets([texts, sentences])
     return texts
 

@@ -60,11 +60,12 @@ def test_the_page_trains_what_the_benchmark_measures():
 
 def test_the_measured_rows_are_what_their_bits_say():
     found = measurements.read("sentiment-accuracy")
-    assert len(found["rows"]) == 10
-    for row in found["rows"]:
-        packed = np.frombuffer(bytes.fromhex(row["correct"]), np.uint8)
-        correct = np.unpackbits(packed)[: found["test_reviews"]]
-        assert row["accuracy"] == round(float(correct.mean()), 4)
+    assert (len(found["rows"]), len(found["sentences"])) == (11, 3)
+    for rows, n in (("rows", "test_reviews"), ("sentences", "test_sentences")):
+        for row in found[rows]:
+            packed = np.frombuffer(bytes.fromhex(row["correct"]), np.uint8)
+            correct = np.unpackbits(packed)[: found[n]]
+            assert row["accuracy"] == round(float(correct.mean()), 4)
 
 
 def test_each_row_says_what_it_has_read():

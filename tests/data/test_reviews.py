@@ -15,6 +15,7 @@ from gpt2course.data.reviews import (
     _read_parquet,
     embedded_reviews,
     load_reviews,
+    load_sentences,
     normalised,
     plain_text,
     read_reviews_csv,
@@ -25,6 +26,16 @@ from gpt2course.data.reviews import (
 @pytest.fixture(scope="module")
 def splits():
     return embedded_reviews()
+
+
+def test_sentences_have_a_third_in_the_test_split():
+    splits = load_sentences()
+    assert splits.num_rows == {"train": 4_834, "validation": 853, "test": 2_843}
+    texts = {name: set(map(normalised, splits[name]["text"][:])) for name in splits}
+    assert not texts["train"] & texts["test"]
+    assert not texts["validation"] & (texts["train"] | texts["test"])
+    for rows in splits.values():
+        assert 0.45 < sum(rows["label"][:]) / len(rows) < 0.55
 
 
 def test_sizes_and_labels(splits):

@@ -27,6 +27,7 @@ def test_values_that_are_not_positive_and_finite_are_refused(name, value):
     ("name", "value", "limit"),
     [
         ("short_sentences", -1, "at least 0"),
+        ("labelled_sentences", -1, "at least 0"),
         ("max_train_samples", 1, "at least 2"),
         ("max_length", 1, "at least 2"),
         ("target_replication", 2, "between 0 and 1"),
@@ -48,7 +49,7 @@ def test_the_names_are_trainers():
     ours = {field.name for field in dataclasses.fields(SentimentConfig)}
     assert ours - theirs == {
         *("checkpoint", "max_train_samples", "short_sentences", "max_length"),
-        *("layer_decay", "target_replication"),
+        *("layer_decay", "target_replication", "labelled_sentences"),
     }
 
 

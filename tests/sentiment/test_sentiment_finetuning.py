@@ -74,6 +74,24 @@ def test_sentences_are_read_as_well_as_some_of_the_reviews(
     assert "\n    the command\n" in card
 
 
+def test_labelled_sentences_are_read_and_held_out_ones_are_judged(
+    small_checkpoint, few_reviews, tmp_path
+):
+    changes = {"num_train_epochs": 1, "max_train_samples": 16, "labelled_sentences": 24}
+    config = SentimentConfig(small_checkpoint, **RUN | changes)
+    results = finetune_sentiment(few_reviews, config, tmp_path)
+    state = json.loads((tmp_path / "checkpoint-5/trainer_state.json").read_text())
+    assert state["max_steps"] == 5  # 40 texts in batches of 8
+    assert results["validation_sentences"]["reviews"] == 853
+    assert 0.4 < results["test_sentences"]["accuracy"] < 0.6  # of made-up reviews
+    write_classifier_card(
+        tmp_path, train_reviews=96, command="the command", hardware="a machine"
+    )
+    card = (tmp_path / "README.md").read_text()
+    assert "16 reviews, and up to 24 labelled sentences of critics" in card
+    assert "\n| test sentences | 2,843 | **" in card
+
+
 def test_a_run_can_start_from_another_classifier(finished_run, few_reviews, tmp_path):
     before = new_classifier(str(finished_run.folder))
     after, _ = load_classifier(finished_run.folder)
