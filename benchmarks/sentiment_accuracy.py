@@ -7,9 +7,8 @@ reviews on held-out sentences, too. A row that is in the file already is kept; n
 to measure them again. All rows take about a quarter of an hour on one core. The small
 runs have the budget of the chapter on sentiment (CHAPTER_RUN): the first reviews of a
 shuffled training split, one epoch, the first and last tokens of each. Where a row has
-"chosen", that setting was chosen by accuracy on the validation reviews.
-"median_log_odds", of their absolute values, says how sure a method is; "correct" holds
-a bit for each test review, so that two rows can be compared by a paired test.
+"chosen", that setting was chosen by accuracy on the validation reviews. "correct" holds
+a bit for each test text, so that two rows can be compared by a paired test.
 """
 
 from __future__ import annotations
@@ -231,7 +230,6 @@ def result(name: str, odds: np.ndarray, labels: np.ndarray) -> dict:
     return {
         "name": name,
         "accuracy": round(float(correct.mean()), 4),
-        "median_log_odds": round(float(np.median(abs(odds))), 2),
         "correct": np.packbits(correct).tobytes().hex(),
     }
 
