@@ -137,7 +137,7 @@ def pretrain_from_reviews(
         watch, progress: as in `pretrain`.
 
     Raises:
-        ValueError: the tokenizer of the checkpoint has no `<|endoftext|>`; and as
+        ValueError: the checkpoint does not end a text with `<|endoftext|>`; and as
             `pretrain`, `train_tokenizer`, `load_checkpoint` and `load_tokenizer`.
 
     Chapter: pretraining.
@@ -150,10 +150,13 @@ def pretrain_from_reviews(
     start = saved = None
     if checkpoint is not None:
         start, saved = load_checkpoint(checkpoint), load_tokenizer(checkpoint)
-        if END_OF_TEXT not in saved.get_vocab():
+        end, eos = saved.get_vocab().get(END_OF_TEXT), start.config.eos_token_id
+        if end != eos:
+            found = "no token" if end is None else end
             raise ValueError(
-                f"the tokenizer of {checkpoint} has no {END_OF_TEXT}, which closes "
-                "each review; start from another checkpoint"
+                f"{checkpoint} ends a text with token {eos}, and {END_OF_TEXT}, which "
+                f"closes each review, is {found} of its tokenizer; start from another "
+                "checkpoint"
             )
         dropout = {name: getattr(config.model, name) for name in DROPOUT}
         config = replace(config, model=replace(start.config, **dropout))

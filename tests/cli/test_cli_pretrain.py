@@ -104,6 +104,21 @@ def test_bad_starts(capsys, tmp_path, few_reviews, arguments, says):
     assert says in refused(capsys, *command, *arguments)
 
 
+def test_another_end_of_text(capsys, tmp_path, few_reviews):
+    folder = tmp_path / "mini"
+    shutil.copytree(MINI, folder)
+    path = folder / "tokenizer_config.json"
+    path.write_text(path.read_text().replace("<|endoftext|>", "the"))
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    the = load_tokenizer("mini").get_vocab()["the"]
+    path.write_text(json.dumps(config | {"eos_token_id": the}))
+    command = ["pretrain", "--output", str(tmp_path / "run")]
+    err = refused(capsys, *command, "--checkpoint", str(folder))
+    assert f"ends a text with token {the}, and <|endoftext|>, which closes each" in err
+    assert "is 4095 of its tokenizer" in err
+
+
 def test_a_tokenizer_without_an_end_of_text(capsys, tmp_path, few_reviews):
     folder = tmp_path / "mini"
     shutil.copytree(MINI, folder)
@@ -115,7 +130,7 @@ def test_a_tokenizer_without_an_end_of_text(capsys, tmp_path, few_reviews):
     err = refused(
         capsys, "pretrain", "--output", str(output), "--checkpoint", str(folder)
     )
-    assert "mini has no <|endoftext|>, which closes each review" in err
+    assert "<|endoftext|>, which closes each review, is no token of its" in err
 
 
 @pytest.mark.parametrize(
