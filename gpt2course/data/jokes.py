@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -240,17 +240,18 @@ def _read_csv(path: Path) -> list[_Joke]:
     rows = read_table(path, ("ID", "Joke"), broken_bytes="surrogateescape")
     ids = [_id(row) for row in rows]
     counts = Counter(ids)
+    # the nearest known ones: above row i stands before[i], below it after[i + 1]
+    before = list(accumulate(ids, lambda last, own: own or last, initial=""))
+    after = list(accumulate(ids[::-1], lambda last, own: own or last, initial=""))[::-1]
     jokes = []
     for i, row in enumerate(rows):
         problem = row.problem
-        before = next((known for known in reversed(ids[:i]) if known), "")
-        after = next((known for known in ids[i + 1 :] if known), "")
         if not problem and any(
             column == "ID"
             and _shape(name) == _shape(ids[i])
             # a numbered list has the numbers of other rows
             and (counts[name] != 1 or not name)
-            and not _outside(name, before, ids[i], after)
+            and not _outside(name, before[i], ids[i], after[i + 1])
             for column, name, _ in row.inside
         ):
             problem = MERGED

@@ -27,6 +27,16 @@ def few_reviews(monkeypatch):
     monkeypatch.setattr(data, "embedded_reviews", lambda: REVIEWS)
 
 
+def check_command(card: str, folder: Path, output: Path) -> None:
+    """The command of a card makes its model once more, bit for bit."""
+    (line,) = [line for line in card.splitlines() if "gpt2course pretrain" in line]
+    again = shlex.split(line.strip(" `"))[1:]
+    again[again.index("FOLDER")] = str(output)
+    assert main(again) == 0
+    weights = [path / "model.safetensors" for path in (folder, output)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
 def test_a_run(capsys, tmp_path, few_reviews):
     folder = tmp_path / "run"
     command = [
@@ -43,12 +53,7 @@ def test_a_run(capsys, tmp_path, few_reviews):
     assert main(["generate", "film", "--checkpoint", str(folder)]) == 0
 
     card = (folder / "README.md").read_text(encoding="utf-8")
-    (line,) = [line for line in card.splitlines() if "gpt2course pretrain" in line]
-    again = shlex.split(line.strip(" `"))[1:]
-    again[again.index("FOLDER")] = str(tmp_path / "again")
-    assert main(again) == 0
-    weights = [f / "model.safetensors" for f in (folder, tmp_path / "again")]
-    assert weights[0].read_bytes() == weights[1].read_bytes()
+    check_command(card, folder, tmp_path / "again")
 
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert main([*command, "--model.vocab-size", "265"]) == 2
@@ -75,12 +80,7 @@ def test_more_pretraining(capsys, tmp_path, few_reviews):
 
     card = (second / "README.md").read_text(encoding="utf-8")
     assert f"| first weights | those of `{first}` |" in card
-    (line,) = [line for line in card.splitlines() if "gpt2course pretrain" in line]
-    again = shlex.split(line.strip(" `"))[1:]
-    again[again.index("FOLDER")] = str(tmp_path / "again")
-    assert main(again) == 0
-    weights = [f / "model.safetensors" for f in (second, tmp_path / "again")]
-    assert weights[0].read_bytes() == weights[1].read_bytes()
+    check_command(card, second, tmp_path / "again")
 
     # the same settings from other weights are another run
     more[more.index(str(first))] = str(second)

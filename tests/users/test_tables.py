@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -188,6 +189,14 @@ def test_a_numbered_list_in_the_last_row(tmp_path):
     path.write_text("\n".join(["ID,Joke", *rows, last]) + "\n")
     report = load_jokes(str(tmp_path)).report
     assert (report.kept, report.dropped) == (16, {})
+
+
+def test_many_jokes_of_several_lines_take_seconds(tmp_path):
+    rows = (f'{i},"Pupil {i} laughed:\nat number {i + 3}."' for i in range(60_000))
+    (tmp_path / "jokes.csv").write_text("\n".join(["ID,Joke", *rows]) + "\n")
+    started = time.process_time()
+    assert load_jokes(str(tmp_path)).report.kept == 60_000
+    assert time.process_time() - started < 60
 
 
 def test_jokes_before_their_numbers(tmp_path):
