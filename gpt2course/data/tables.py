@@ -17,7 +17,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -262,7 +261,7 @@ def _records(lines: list[str], first: int, separator: str) -> Iterator[_Record]:
     """
     start = first
     while start < len(lines):
-        some = islice(lines, start, start + MAX_LINES)
+        some = _lines_from(lines, start)
         reader = csv.reader(some, delimiter=separator, strict=True)
         try:
             fields, error = next(reader), ""
@@ -273,12 +272,17 @@ def _records(lines: list[str], first: int, separator: str) -> Iterator[_Record]:
         start = end
 
 
+def _lines_from(lines: list[str], start: int) -> Iterator[str]:
+    """At most MAX_LINES lines; islice would walk through all that stand before."""
+    return map(lines.__getitem__, range(start, min(start + MAX_LINES, len(lines))))
+
+
 def _space_before_quote(lines: list[str], record: _Record, separator: str) -> bool:
     """Whether a field in quotation marks has a space before them, which makes the marks
     a part of the text, and what they enclose no field of its own."""
     if not re.search(rf'(?:^|{re.escape(separator)}) +"', record.raw(lines)):
         return False
-    some = islice(lines, record.line - 1, record.line - 1 + MAX_LINES)
+    some = _lines_from(lines, record.line - 1)
     reader = csv.reader(some, delimiter=separator, strict=True, skipinitialspace=True)
     try:
         fields = next(reader)
