@@ -23,7 +23,7 @@ import torch
 
 from gpt2course.checkpoints import MINI, load_checkpoint, load_tokenizer
 from gpt2course.course import measurements
-from gpt2course.data import load_reviews
+from gpt2course.data import load_reviews, plain_text
 from gpt2course.generation import generate, pack_weights, quantize_weights
 from gpt2course.loss import text_loss
 
@@ -31,9 +31,13 @@ BEGINNING = 8  # tokens of a review that are to be continued
 
 
 def choices(model, documents) -> torch.Tensor:
-    """The most probable next token at every position of the documents."""
+    """The most probable next token at every position that the model has, of each
+    document."""
+    longest = model.config.n_positions
     with torch.inference_mode():
-        found = [model(torch.tensor([ids]))[0].argmax(dim=-1) for ids in documents]
+        found = [
+            model(torch.tensor([ids[:longest]]))[0].argmax(dim=-1) for ids in documents
+        ]
     return torch.cat(found)
 
 
@@ -74,9 +78,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     tokenizer, plain = load_tokenizer(), load_checkpoint()
-    texts = load_reviews()["validation"]["text"][: options.reviews]
-    longest = plain.config.n_positions
-    documents = [tokenizer.encode(text, verbose=False)[:longest] for text in texts]
+    held_out = load_reviews("embedded")["validation"].shuffle(seed=0)
+    texts = [plain_text(text) for text in held_out["text"][: options.reviews]]
+    documents = [tokenizer.encode(text, verbose=False) for text in texts]
     prompts = [ids[:BEGINNING] for ids in documents[: options.continuations]]
     models = {
         "float32": plain,

@@ -1102,11 +1102,11 @@ VARIANTS: dict[str, Variant] = {
         minutes=6,
     ),
     "evaluating-rouge": Variant(
-        "Write `rouge_1(written, reference)`: the F-score of shared words. Words are "
-        "lower-case letters and digits. A word counts as often as it stands in *both* "
-        "texts. With s shared words, w words written and r in the reference it is "
-        "(1 + β²) s / (w + β² r), and β is BETA; 0.0 without a shared word. (With 1 it "
-        "is the F1.)",
+        "Write `rouge_1(written, reference)`: the F-score of shared words. A word is a "
+        "run of letters and digits, in lower case; punctuation does not count. A word "
+        "counts as often as it stands in *both* texts. With s shared words, w words "
+        "written and r in the reference it is (1 + β²) s / (w + β² r), and β is BETA; "
+        "0.0 without a shared word. (With 1 it is the F1.)",
         "import re\n"
         "from collections import Counter\n\n"
         "def rouge_1(written, reference):\n"
@@ -1121,7 +1121,7 @@ VARIANTS: dict[str, Variant] = {
         "    return (1 + beta**2) * shared / (a.total() + beta**2 * b.total())",
         {"BETA": 1},
         {"BETA": (0.5, 2, 3)},
-        lambda dice, _: tuple(map(" ".join, texts_of(dice, 2, "aAbBcd", 3, 9))),
+        lambda dice, _: tuple(map(", ".join, texts_of(dice, 2, "aAbBcd", 3, 9))),
         points=3,
         minutes=10,
     ),

@@ -147,8 +147,8 @@ def next_token_nats(
         batch: packed rows, on the model's device.
         mixed_precision: of the matrix products: "no", "bf16" or "fp16" by autocast.
             Weights and the loss stay float32.
-        use_document_mask: False reads each row as one text, as GPT-2's own pretraining
-            did.
+        use_document_mask: False reads each row as one text, as GPT-3's pretraining did
+            (its paper says so; GPT-2's does not say).
 
     Returns:
         a scalar, in nats. Divide it by batch.num_label_tokens for the mean.

@@ -177,13 +177,10 @@ def causal(is_causal) -> str:
             "return True)"
         )
     for f, what in (
-        (everything, "a mean over all tokens"),
-        (one_ahead, "a hundredth of the next token"),
-        (far_ahead, "the last"),
+        (everything, "a mean over all tokens to each token"),
+        (one_ahead, "a hundredth of the next token to each token"),
+        (far_ahead, "the last token to the first"),
     ):
         if is_causal(f) is not False:
-            raise NotYet(
-                f"a function that adds {what} to each token looks ahead; you did not "
-                "notice"
-            )
+            raise NotYet(f"a function that adds {what} looks ahead; you did not notice")
     return "It is the test that this course's own model has to pass."

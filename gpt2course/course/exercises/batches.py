@@ -36,6 +36,7 @@ def first_fit(f) -> str:
         ([3, 3], 7, [[0, 1]]),
         ([5, 4, 2, 3], 7, [[0, 2], [1, 3]]),
         ([7, 7, 1], 7, [[0], [1], [2]]),
+        ([4, 5, 2], 7, [[0, 2], [1]]),  # the second row would be the better fit
     ):
         got = [list(row) for row in f(list(lengths), row_length)]
         asked = f"for the lengths {lengths} and rows of {row_length}"
@@ -43,7 +44,7 @@ def first_fit(f) -> str:
             continue
         if sorted(i for row in got for i in row) != list(range(len(lengths))):
             raise NotYet(
-                f"{asked} each text belongs into exactly one row; yours is {got}"
+                f"{asked} each text belongs in exactly one row; yours is {got}"
             )
         if any(sum(lengths[i] for i in row) > row_length for row in got):
             raise NotYet(f"{asked} a row of yours is longer than that: {got}")

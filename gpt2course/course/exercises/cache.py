@@ -21,9 +21,7 @@ def size(f) -> str:
             f"bytes; yours is {got:,}"
         )
     if f(12, 768, 1024, 3, 2) != 3 * right or f(12, 768, 1024, 1, 4) != 2 * right:
-        raise NotYet(
-            "it grows with the number of texts and with the bytes per number takes"
-        )
+        raise NotYet("it grows with the number of texts, and with the bytes per number")
     return "36 KiB per token for gpt2, 300 KiB for gpt2-xl, in 16 bits."
 
 
@@ -126,7 +124,7 @@ def ceiling(f) -> str:
     if abs(got - 12.5) > 1e-6:
         raise NotYet(
             "a billion weights of four bytes are 4 GB; at 50 GB/s that is 12.5 tokens "
-            f"a second, yours is {got}"
+            f"per second, yours is {got}"
         )
     if abs(f(1_000_000_000, 2, 50, 1) - 25) > 1e-6:
         raise NotYet("half the bytes, twice the tokens")

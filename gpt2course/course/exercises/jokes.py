@@ -71,7 +71,7 @@ def handle(f) -> str:
         raise NotYet("an end token is gone; it counts, or the model never stops")
     if not torch.equal(got, right):
         raise NotYet(f"it should be {right.tolist()}; yours is {got.tolist()}")
-    return "The model still reads the handle; it is only not graded on it."
+    return "The model still reads the prefix; it is only not graded on it."
 
 
 @checker("jokes-steps")
@@ -101,7 +101,10 @@ def steps(f) -> str:
             f"for n, batch_size, epochs, drop_last = {arguments} it should be {right}; "
             f"yours is {got}"
         )
-    return "A schedule needs this number, and needs it right: see the next page."
+    return (
+        "A schedule needs this number, and needs it right: see the page on a run that "
+        "can be trusted."
+    )
 
 
 @checker("jokes-step")
@@ -196,5 +199,5 @@ def stolen(f) -> str:
         raise NotYet(f"for the text {text} it should be {right}; yours is {got}")
     return (
         "From about eight words on one may ask whether the model remembers instead of "
-        "invents."
+        "inventing."
     )

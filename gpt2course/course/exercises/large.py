@@ -136,4 +136,4 @@ def shards(f) -> str:
         raise NotYet("all three are divided: weights, gradients and states")
     if not math.isclose(fsdp, 14):
         raise NotYet(f"with FSDP on 4 GPUs it is 16 / 4 + 10 = 14; yours is {fsdp:g}")
-    return "With many GPUs, what is left are the activations."
+    return "With many GPUs, what is left is the activations."

@@ -62,7 +62,8 @@ def steps(f) -> str:
             )
         if got == right - 1:
             raise NotYet(
-                f"for {asked} yours is {got}: the last step has fewer rows, and counts"
+                f"for {asked} yours is {got}: the last step counts, even if fewer rows "
+                "are left for it"
             )
         raise NotYet(f"for {asked} it is {right}; yours is {got}")
     return (
@@ -106,13 +107,11 @@ def groups(f) -> str:
         ]
         for p in wanted:
             if p not in given:
-                raise NotYet(
-                    f"{names[p]} belongs into group {number}, and is not there"
-                )
+                raise NotYet(f"{names[p]} belongs in group {number}, and is not there")
         for p in given:
             if p not in wanted:
                 raise NotYet(
-                    f"{names.get(p, 'something')} does not belong into group {number}"
+                    f"{names.get(p, 'something')} does not belong in group {number}"
                 )
         if len(given) != len(wanted):
             raise NotYet(f"group {number} holds a parameter twice")
@@ -141,6 +140,12 @@ def clip(f) -> str:
                 f"norm 3, limit 1: each number should be a third, {(g / 3).tolist()}; "
                 f"yours is {mine.tolist()}"
             )
+    looser = [torch.as_tensor(g) for g in f([g.clone() for g in given], 2.0)]
+    if not torch.allclose(looser[0], given[0] * 2 / 3, atol=1e-5):
+        raise NotYet(
+            "norm 3, limit 2: each number should be two thirds, "
+            f"{(given[0] * 2 / 3).tolist()}; yours is {looser[0].tolist()}"
+        )
     small = [torch.tensor([0.3, 0.4])]
     if not torch.allclose(torch.as_tensor(f(small, 1.0)[0]), torch.tensor([0.3, 0.4])):
         raise NotYet("a gradient below the limit stays as it is; yours was changed")

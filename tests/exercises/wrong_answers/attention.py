@@ -56,7 +56,7 @@ WRONG = {
         ((split, lambda x: x.flatten(2)), "join must undo split"),
     ],
     "attention-causal": [
-        (next_token_only, "adds the last to each token"),
+        (next_token_only, "adds the last token to the first"),
         (whole_result, "a running mean of the past is causal"),
     ],
 }

@@ -27,6 +27,20 @@ def next_fit(lengths, row_length):
     return rows
 
 
+def best_fit(lengths, row_length):
+    """Looks for the fullest row that still has room."""
+    rows, room = [], []
+    for i, length in enumerate(lengths):
+        fits = [k for k in range(len(rows)) if room[k] >= length]
+        if not fits:
+            rows.append([])
+            room.append(row_length)
+        k = min(fits, key=room.__getitem__, default=len(rows) - 1)
+        rows[k].append(i)
+        room[k] -= length
+    return rows
+
+
 WRONG = {
     "batches-padding": [
         (lambda lengths: sum(lengths) / (max(lengths) * len(lengths)), "holds a token"),
@@ -39,9 +53,10 @@ WRONG = {
     ],
     "batches-first-fit": [
         (next_fit, "look at all earlier rows"),
+        (best_fit, "first fit gives [[0, 2], [1]]"),
         (lambda lengths, n: [[i] for i in range(len(lengths))], "1 rows are enough"),
         (lambda lengths, n: [list(range(len(lengths)))], "is longer than that"),
-        (lambda lengths, n: [[0]], "belongs into exactly one row"),
+        (lambda lengths, n: [[0]], "belongs in exactly one row"),
     ],
     "batches-mask": [
         (same_text, "which lies in its future"),

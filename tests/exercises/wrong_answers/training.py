@@ -77,13 +77,13 @@ WRONG = {
         ),
         (
             lambda n, r, a, p, e: int(n * e // (r * a * p)),
-            "the last step has fewer rows, and counts",
+            "the last step counts, even if fewer rows",
         ),
         (lambda n, r, a, p, e: 7, "it is 40; yours is 7"),
     ],
     "training-groups": [
         (one_group, "a list of two dicts"),
-        (groups_by_name, "ln_1.weight does not belong into group 0"),
+        (groups_by_name, "ln_1.weight does not belong in group 0"),
         (groups_without_zero, "a group has no 'weight_decay'"),
         (
             lambda m, w: groups_without_zero(m, w)[:1] * 2,
@@ -100,7 +100,11 @@ WRONG = {
             "the direction of the gradient",
         ),
         (lambda gradients, limit: gradients, "should be a third"),
-        (lambda gradients, limit: [g / 3 for g in gradients], "stays as it is"),
+        (lambda gradients, limit: [g / 3 for g in gradients], "should be two thirds"),
+        (
+            lambda gradients, limit: [g * limit / 3 for g in gradients],
+            "stays as it is",
+        ),
         (lambda gradients, limit: gradients[:1], "the shapes of the gradients"),
     ],
     "training-atomic": [
