@@ -174,7 +174,7 @@ class FinetuneConfig:
 @dataclass(frozen=True)
 class PretrainConfig:
     """One pretraining run. The same values on the same machine give the same losses,
-    interrupted or not.
+    interrupted or not. The defaults are those of the mini's first run.
 
     Args:
         model: shape of the network.
