@@ -146,7 +146,7 @@ def main(arguments: list[str]) -> None:
             {
                 "name": f"mini, stride {stride}",
                 "bits_per_character": found.results["bits_per_character"],
-                "read": "training reviews, twice",
+                "read": "training reviews, more than three times",
                 "bytes": (MINI / "model.safetensors").stat().st_size,
             }
         )
