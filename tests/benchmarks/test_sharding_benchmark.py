@@ -35,7 +35,9 @@ def test_what_is_committed_bears_the_page_out() -> None:
     for part in ("weights", "gradients", "optimizer"):
         assert ddp[part] == 2 * fsdp[part]
     assert other["losses"][0] == pytest.approx(fsdp["losses"][0], abs=1e-4)
-    assert abs(other["losses"][1] - fsdp["losses"][1]) > 1e-3  # the others agree to 1e-4
+    assert (
+        abs(other["losses"][1] - fsdp["losses"][1]) > 1e-3
+    )  # the others agree to 1e-4
 
 
 def test_a_change_that_fits_nowhere_is_told(tmp_path: Path) -> None:
