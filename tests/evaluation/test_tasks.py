@@ -99,7 +99,11 @@ def test_cloze_takes_the_candidate_that_makes_the_sentence_probable(reader):
 def test_a_longer_ending_is_not_punished_by_accuracy_norm(reader):
     example = {
         "context": "This is one of the best movies I have",
-        "endings": ["zq", "ever seen in my life, and I loved every minute of it."],
+        "endings": [
+            "zq",
+            "ever seen in my life, and I loved every minute of it, from the first to "
+            "the last.",
+        ],
         "answer": 1,
     }
     row = TASKS["endings"].measure(reader, example, 0)
