@@ -146,7 +146,7 @@ def main(arguments: list[str]) -> None:
             {
                 "name": f"mini, stride {stride}",
                 "bits_per_character": found.results["bits_per_character"],
-                "read": "training reviews, more than three times",
+                "read": "training reviews, several times",
                 "bytes": (MINI / "model.safetensors").stat().st_size,
             }
         )
