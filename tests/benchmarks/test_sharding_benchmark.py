@@ -35,9 +35,11 @@ def test_what_is_committed_bears_the_page_out() -> None:
     for part in ("weights", "gradients", "optimizer"):
         assert ddp[part] == 2 * fsdp[part]
     assert other["losses"][0] == pytest.approx(fsdp["losses"][0], abs=1e-4)
-    assert (
-        abs(other["losses"][1] - fsdp["losses"][1]) > 1e-3
-    )  # the others agree to 1e-4
+    differences = [
+        abs(a - b) for a, b in zip(other["losses"], fsdp["losses"], strict=True)
+    ]
+    assert differences[1] > 1e-3  # the page shows three digits
+    assert max(differences) > 0.01
 
 
 def test_a_change_that_fits_nowhere_is_told(tmp_path: Path) -> None:
