@@ -512,10 +512,14 @@ def test_a_stop_text_is_no_list_of_letters(stop):
 
 
 def test_a_line_feed_can_be_written_in_stop(run):
-    options = ["--temperature", "0.9", "--seed", "2", "--max-new-tokens", "60"]
-    whole = json.loads(run("generate", "This film is", *options, "--json")[1])["text"]
+    # which seed leads to a line feed depends on the weights
+    for seed in range(30):
+        options = ["--temperature", "0.9", "--seed", str(seed), "--json"]
+        whole = json.loads(run("generate", "This film is", *options)[1])["text"]
+        if "\n" in whole:
+            break
     assert "\n" in whole
-    code, out, _ = run("generate", "This film is", *options, "--json", "--stop", r"\n")
+    code, out, _ = run("generate", "This film is", *options, "--stop", r"\n")
     assert (code, json.loads(out)["text"]) == (0, whole.split("\n")[0])
 
 
