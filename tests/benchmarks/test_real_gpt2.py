@@ -50,7 +50,8 @@ def test_numbers_agree_up_to_the_tolerance(script):
     assert script.agree([[6.6288]], [[6.6295]])
     assert not script.agree([[6.6288]], [[6.65]])
     assert not script.agree([1, 2], [1])
-    assert script.agree(" and", " and")
+    assert script.agree(" problem. I'm", " problem.\n\nI'm")
+    assert not script.agree(" problem. I'm", " problem. I am")
 
 
 def test_the_article_s_ids_are_those_of_the_real_vocabulary(script):

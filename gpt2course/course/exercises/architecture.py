@@ -44,6 +44,14 @@ def layer_norm(f) -> str:
             "for a constant vector the variance is 0 and yours divides by it: eps "
             "belongs under the root"
         )
+    small = 0.001 * torch.randn(2, 6)
+    if not torch.allclose(
+        f(small, torch.ones(6), torch.zeros(6)), F.layer_norm(small, (6,)), atol=1e-3
+    ):
+        raise NotYet(
+            "for numbers near 0.001 yours differs: eps is added to the variance, under "
+            "the root, and is 1e-5"
+        )
     return "Each token is measured by itself, whatever the batch."
 
 

@@ -53,7 +53,11 @@ def mask(f) -> str:
     )
 
 
-@checker("attention-softmax", tensors=True)
+@checker(
+    "attention-softmax",
+    tensors=True,
+    without=(torch.softmax, F.softmax, torch.log_softmax, F.log_softmax),
+)
 def softmax(f) -> str:
     torch.manual_seed(0)
     scores = torch.randn(2, 3, 5)
@@ -171,6 +175,11 @@ def causal(is_causal) -> str:
     def far_ahead(x):
         return torch.cat([x[:, :1] + x[:, -1:], x[:, 1:]], dim=1)
 
+    def in_the_middle(x):
+        t, y = x.size(1) // 2, x.clone()
+        y[:, t - 1] += x[:, t]
+        return y
+
     if is_causal(honest) is not True:
         raise NotYet(
             "a running mean of the past is causal; you say that it is not (or did not "
@@ -180,6 +189,7 @@ def causal(is_causal) -> str:
         (everything, "a mean over all tokens to each token"),
         (one_ahead, "a hundredth of the next token to each token"),
         (far_ahead, "the last token to the first"),
+        (in_the_middle, "one token in the middle to the one before it"),
     ):
         if is_causal(f) is not False:
             raise NotYet(f"a function that adds {what} looks ahead; you did not notice")

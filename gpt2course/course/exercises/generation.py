@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import torch
 
 from gpt2course.checkpoints import checkpoint_folder, load_checkpoint, load_tokenizer
@@ -23,9 +21,12 @@ def _theirs():
 def new(f) -> str:
     model, tokenizer = _theirs()
     prompt = "This movie was"
-    ids = generate(load_checkpoint(), load_tokenizer().encode(prompt), 12)
-    right = load_tokenizer().decode(ids, skip_special_tokens=True)
-    got = f(model, tokenizer, prompt, 12)
+
+    def written(prompt: str) -> str:
+        ids = generate(load_checkpoint(), load_tokenizer().encode(prompt), 12)
+        return load_tokenizer().decode(ids, skip_special_tokens=True)
+
+    got, right = f(model, tokenizer, prompt, 12), written(prompt)
     if not isinstance(got, str):
         raise NotYet(f"return a string; yours is {type(got).__name__}")
     if got.startswith(prompt):
@@ -42,6 +43,13 @@ def new(f) -> str:
     if got != right:
         raise NotYet(
             f"for 12 tokens after {prompt!r} it should be {right!r}; yours is {got!r}"
+        )
+    prompt = f"<|endoftext|>{prompt}"
+    got, right = f(model, tokenizer, prompt, 12), written(prompt)
+    if got != right:
+        raise NotYet(
+            f"the prompt {prompt!r} holds a special token, which the decoded text has "
+            f"not: cut the ids, not the text. It should be {right!r}; yours is {got!r}"
         )
     return "Cut as ids, so no space is lost."
 
@@ -76,6 +84,12 @@ def pad(f) -> str:
             "the mask should be [[1, 1, 1], [0, 0, 1], [0, 1, 1]]; yours is "
             f"{mask.tolist()}"
         )
+    ids, mask = f([[5, 6], [8]], 7)
+    if ids.tolist() != [[5, 6], [7, 8]] or mask.int().tolist() != [[1, 1], [0, 1]]:
+        raise NotYet(
+            "with the pad 7 the ids of [[5, 6], [8]] should be [[5, 6], [7, 8]]; yours "
+            f"are {ids.tolist()}, and the mask is {mask.int().tolist()}"
+        )
     return (
         "GPT-2's pad is <|endoftext|>, which may well stand in a prompt: only the mask "
         "knows."
@@ -107,9 +121,13 @@ def positions(f) -> str:
 
 @checker("generation-logprob")
 def logprob(f) -> str:
+    from transformers.generation import GenerateDecoderOnlyOutput
+
     torch.manual_seed(0)
     logits = [torch.randn(1, 5) for _ in range(3)]
-    result = SimpleNamespace(sequences=torch.tensor([[4, 4, 1, 3, 0]]), logits=logits)
+    result = GenerateDecoderOnlyOutput(
+        sequences=torch.tensor([[4, 4, 1, 3, 0]]), logits=tuple(logits)
+    )
     new = (1, 3, 0)
     right = sum_of_logits = best = prompt = 0.0
     for step, i, before in zip(logits, new, (4, 4, 1), strict=True):
@@ -161,5 +179,25 @@ def seed(f) -> str:
         raise NotYet(
             "seed 3 gives another text when it comes first: set the seed before each "
             "text"
+        )
+    inputs = tokenizer("This movie was", return_tensors="pt")
+    settings = {"do_sample": True, "pad_token_id": tokenizer.eos_token_id}
+
+    def written(top_k: int) -> set[str]:
+        torch.manual_seed(1)
+        ids = model.generate(**inputs, max_new_tokens=20, top_k=top_k, **settings)[0]
+        parts = (ids, ids[inputs.input_ids.shape[1] :])
+        return {
+            tokenizer.decode(part, skip_special_tokens=skip).strip()
+            for part in parts
+            for skip in (False, True)
+        }
+
+    if one[0].strip() in written(50):
+        raise NotYet("the 50 best only: with top_k=0 every token can be drawn")
+    if one[0].strip() not in written(0):
+        raise NotYet(
+            f"seed 1 gives {one[0]!r}, which is not what torch.manual_seed(1) and then "
+            "generate with 20 new tokens, do_sample=True and top_k=0 give"
         )
     return "A text that somebody can get again is worth more than one that nobody can."

@@ -14,22 +14,22 @@ from gpt2course.model import GPT2
 def needed(f) -> str:
     given = [0.1, 0.5, 0.15, 0.25]
     p = torch.tensor(given)
-    for fraction, right in ((0.4, 1), (0.5, 1), (0.6, 2), (0.8, 3), (0.99, 4)):
-        got = f(p, fraction)
+    for share, right in ((0.4, 1), (0.5, 1), (0.6, 2), (0.8, 3), (0.99, 4)):
+        got = f(p, share)
         if got == right - 1:
             raise NotYet(
-                f"for a fraction of {fraction} yours is {got}: the token that reaches "
-                "the fraction counts too"
+                f"for a share of {share} yours is {got}: the token that reaches the "
+                "share counts too"
             )
         if got == right + 1:
             raise NotYet(
-                f"for a fraction of {fraction} yours is {got}, one too many: sort "
-                "from large to small, and stop once the sum is at least the fraction"
+                f"for a share of {share} yours is {got}, one too many: sort from large "
+                "to small, and stop once the sum is at least the share"
             )
         if got != right:
             raise NotYet(
-                f"probabilities {given} and a fraction of {fraction}: it takes "
-                f"{right}; yours is {got}"
+                f"probabilities {given} and a share of {share}: it takes {right}; "
+                f"yours is {got}"
             )
     if f(torch.full((3,), 1 / 3), 1.0) > 3:
         raise NotYet(
@@ -50,7 +50,7 @@ def memory(f) -> str:
         raise NotYet("these are bytes; a GB is 10**9 of them")
     if abs(got - 4e9 / 2**30) < 1e-6:
         raise NotYet("you divide by 2**30; a GB here is 10**9 bytes")
-    if abs(got - 4) > 1e-9:
+    if abs(got - 4) > 1e-6:
         raise NotYet(f"a billion weights of 32 bits take 4 GB; yours gives {got}")
     if abs(f(124_439_808, 16) - 0.248879616) > 1e-7:
         raise NotYet(

@@ -20,11 +20,11 @@ from gpt2course.training import learning_rate_at, pretrain, train_step
 @checker("pretraining-bits")
 def bits(f) -> str:
     got, right = f(4.0, 1000, 3600), 4.0 * 1000 / math.log(2) / 3600
-    if abs(got - 4.0 * 1000 / 3600) < 1e-9:
+    if abs(got - 4.0 * 1000 / 3600) < 1e-6:
         raise NotYet("these are nats per character; a nat is 1 / ln 2 = 1.4427 bits")
-    if abs(got - 4.0 * 1000 / 3600 * math.log(2)) < 1e-9:
+    if abs(got - 4.0 * 1000 / 3600 * math.log(2)) < 1e-6:
         raise NotYet("divide by ln 2 instead of multiplying: a nat is more than a bit")
-    if abs(got - 4.0 / math.log(2)) < 1e-9:
+    if abs(got - 4.0 / math.log(2)) < 1e-6:
         raise NotYet("these are bits per token; spread them over the characters")
     if abs(got - right) > 1e-6:
         raise NotYet(

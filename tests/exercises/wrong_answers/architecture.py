@@ -11,6 +11,11 @@ def layer_norm(x, weight, bias):
     return x / (x.var(-1, keepdim=True) + 1e-5).sqrt() * weight + bias
 
 
+def eps_outside(x, weight, bias):
+    x = x - x.mean(-1, keepdim=True)
+    return x / (x.std(-1, keepdim=True, unbiased=False) + 1e-5) * weight + bias
+
+
 def parameters(V, P, C, L):
     return V * C + P * C + L * (12 * C * C + 13 * C) + 2 * C
 
@@ -81,6 +86,7 @@ def gpt2(mistake):
 WRONG = {
     "architecture-layernorm": [
         (layer_norm, "divides by n - 1"),
+        (eps_outside, "for numbers near 0.001"),
         (
             lambda x, weight, bias: (x - x.mean(0)) / x.std(0) * weight + bias,
             "the last dimension",

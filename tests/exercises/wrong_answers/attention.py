@@ -31,6 +31,12 @@ def whole_result(f):
     return torch.allclose(f(x), f(changed), atol=1e-5)
 
 
+def last_token_only(f):
+    x = torch.randn(1, 6, 4)
+    changed = torch.cat([x[:, :-1], torch.randn(1, 1, 4)], dim=1)
+    return torch.allclose(f(x)[:, :-1], f(changed)[:, :-1], atol=1e-5)
+
+
 WRONG = {
     "attention-mask": [
         (lambda T, S: ~causal_mask(T, S), "True and False are swapped"),
@@ -40,6 +46,7 @@ WRONG = {
     "attention-softmax": [
         (lambda s: s.exp() / s.exp().sum(-1, keepdim=True), "subtract the largest"),
         (lambda s: s.softmax(0), "sum over another dimension"),
+        (lambda s: torch.softmax(s, -1), "put your own code in place of it"),
     ],
     "attention-formula": [
         (unscaled, "the square root of D"),
@@ -57,6 +64,7 @@ WRONG = {
     ],
     "attention-causal": [
         (next_token_only, "adds the last token to the first"),
+        (last_token_only, "one token in the middle"),
         (whole_result, "a running mean of the past is causal"),
     ],
 }

@@ -25,6 +25,12 @@ def losses(after, sentence):
     return [-math.log(after[a][b] / after[a].total() or 1e-9) for a, b in pairs]
 
 
+def infinite_for_pairs(after, sentence):
+    words = ["<end>", *sentence.split(), "<end>"]
+    p = [after[a][b] / after[a].total() for a, b in pairwise(words)]
+    return math.inf if 0 in p else mean([-math.log(x) for x in p])
+
+
 def mean(values):
     return sum(values) / len(values)
 
@@ -50,6 +56,7 @@ WRONG = {
         ),
         (lambda after, s: mean(losses(after, s)) / math.log(2), "this is in bits"),
         (lambda after, s: mean(losses(after, s)), "the loss is infinite"),
+        (infinite_for_pairs, "in the line"),
     ],
     "counting-smooth": [
         (lambda together, context, shorter, added: together / context, "plain count"),

@@ -25,6 +25,11 @@ def ids_only(model, tokenizer, prompt, n):
     return out[inputs.input_ids.shape[1] :]
 
 
+def cut_as_text(model, tokenizer, prompt, n):
+    out = greedy(model, tokenizer, prompt, n)[1]
+    return tokenizer.decode(out, skip_special_tokens=True)[len(prompt) :]
+
+
 def length_of_the_whole(model, tokenizer, prompt, n):
     inputs, out = greedy(model, tokenizer, prompt, n)
     return tokenizer.decode(out[inputs.input_ids.shape[1] : n])
@@ -44,6 +49,13 @@ def on_the_right(prompts, pad):
 def by_the_pad_id(prompts, pad):
     ids = padded(prompts, pad)
     return ids, (ids != pad).long()
+
+
+def with_zeros(prompts, pad):
+    ids = padded(prompts, 0)
+    lengths = torch.tensor([[len(p)] for p in prompts])
+    mask = torch.arange(ids.shape[1]).flip(0) < lengths
+    return ids, mask.long()
 
 
 def mask_of_ones(prompts, pad):
@@ -80,9 +92,9 @@ def of_the_best(result, n):
     return sum(step.log_softmax(-1).max().item() for step in steps(result))
 
 
-def texts(model, tokenizer, prompt, seeds, each, sample=True):
+def texts(model, tokenizer, prompt, seeds, each, sample=True, top_k=0, n=20):
     inputs = tokenizer(prompt, return_tensors="pt")
-    settings = {"do_sample": True, "top_k": 0} if sample else {"do_sample": False}
+    settings = {"do_sample": True, "top_k": top_k} if sample else {"do_sample": False}
     found = []
     torch.manual_seed(0)
     for seed in seeds:
@@ -90,7 +102,7 @@ def texts(model, tokenizer, prompt, seeds, each, sample=True):
             torch.manual_seed(seed)
         out = model.generate(
             **inputs,
-            max_new_tokens=5,
+            max_new_tokens=n,
             pad_token_id=tokenizer.eos_token_id,
             **settings,
         )
@@ -103,12 +115,14 @@ WRONG = {
         (with_the_prompt, "the prompt is still there"),
         (stripped, "do not strip"),
         (ids_only, "return a string; yours is Tensor"),
+        (cut_as_text, "holds a special token"),
         (length_of_the_whole, "for 12 tokens after 'This movie was'"),
     ],
     "generation-pad": [
         (on_the_right, "pads on the right"),
         (by_the_pad_id, "count the length, do not look for the pad id"),
         (mask_of_ones, "the mask should be"),
+        (with_zeros, "with the pad 7 the ids"),
         (lambda prompts, pad: padded(prompts, pad), "return two tensors"),
     ],
     "generation-positions": [
@@ -137,6 +151,18 @@ WRONG = {
         (
             lambda m, t, p, seeds: texts(m, t, p, seeds, each=True, sample=False),
             "is do_sample=True there",
+        ),
+        (
+            lambda m, t, p, seeds: texts(m, t, p, seeds, each=True, top_k=50),
+            "the 50 best only",
+        ),
+        (
+            lambda m, t, p, seeds: texts(m, t, p, seeds, each=True, n=5),
+            "generate with 20 new tokens",
+        ),
+        (
+            lambda m, t, p, seeds: [f"text {seed}" for seed in seeds],
+            "generate with 20 new tokens",
         ),
         (
             lambda m, t, p, seeds: texts(m, t, p, seeds[:1], each=True),

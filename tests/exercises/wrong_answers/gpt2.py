@@ -80,7 +80,7 @@ def without_the_text(model, input_ids, k):
 
 WRONG = {
     "gpt2-needed": [
-        (below, "the token that reaches the fraction counts too"),
+        (below, "the token that reaches the share counts too"),
         (unsorted, "sort from large to small"),
         (past_the_end, "three tokens cannot take more than three"),
         (lambda p, fraction: len(p), "yours is 4"),
