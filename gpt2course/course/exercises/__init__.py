@@ -395,16 +395,22 @@ def _used_by(function: types.FunctionType) -> Iterator[object]:
     for code in codes:  # with those of the functions inside of it
         names |= set(code.co_names)
         codes += [part for part in code.co_consts if isinstance(part, types.CodeType)]
+    found: list[object] = []
     for cell in function.__closure__ or ():
         with contextlib.suppress(ValueError):  # nothing in it yet
-            yield cell.cell_contents
+            found.append(cell.cell_contents)
     for name in names:
         # the second: it is imported in the function itself
-        for used in (function.__globals__.get(name), sys.modules.get(name)):
-            if isinstance(used, types.ModuleType):
-                yield from (vars(used).get(other) for other in names)
-            else:
-                yield used
+        found += [function.__globals__.get(name), sys.modules.get(name)]
+    modules: set[int] = set()
+    while found:
+        used = found.pop()
+        if not isinstance(used, types.ModuleType):
+            yield used
+        elif id(used) not in modules:  # torch.nn.functional lies in a module of one
+            modules.add(id(used))
+            yield used
+            found += [vars(used).get(other) for other in names]
 
 
 def _variant(name: str, course: str | None, inputs: str | None) -> Checker:

@@ -40,6 +40,12 @@ def rank(f) -> str:
                 f"for logits {logits.tolist()}, token {token} has rank {right}; yours "
                 f"is {got}"
             )
+    equal = torch.tensor([1.0, 3.0, 3.0])
+    if [f(equal, token) for token in range(3)] != [3, 1, 1]:
+        raise NotYet(
+            f"for logits {equal.tolist()} the ranks are 3, 1, 1: an equal logit is not "
+            "more probable"
+        )
     return "A good model gives most tokens of a real text a small rank."
 
 
@@ -74,6 +80,14 @@ def loop(f) -> str:
         raise NotYet(
             f"with 13 of 16 positions used, 3 tokens have room; you wrote {len(full)}"
         )
+    if got := list(f(model, [1] * 16, 5, -1)):
+        raise NotYet(f"with all 16 positions used there is no room; you wrote {got}")
+    after = generate(model, [3, eos], 4, stop_ids=(eos,))
+    if (got := list(f(model, [3, eos], 4, eos))) != after:
+        raise NotYet(
+            f"after a prompt that ends with {eos} it should be {after}; yours are "
+            f"{got}: only what you write ends the loop"
+        )
     return "Three ends, one loop."
 
 
@@ -86,6 +100,7 @@ def circle(f) -> str:
         ([5, 5, 5, 5], 1),
         ([1, 2, 1, 2, 3], 0),
         ([1, 1, 2, 1, 1, 2], 3),
+        ([1, 2, 3, 2, 1, 2, 3, 2], 4),
         ([4], 0),
         ([], 0),
     )
@@ -115,9 +130,13 @@ def stop(f) -> str:
         (["a b", "c"], ".", "a bc"),
         (["one. two", ". three"], ".", "one"),
         (["wait", " STO", "P now"], "STOP", "wait "),
+        (["w S", "T", "OP x"], "STOP", "w "),
+        (["a. b. c"], ".", "a"),
         (["", "x"], "x", ""),
     ):
         got = f(iter(pieces), string)
+        if not isinstance(got, str):
+            raise NotYet("return one text, the pieces joined")
         if got == right + string:
             raise NotYet("end before the stop string: it is not part of the text")
         if got == "".join(pieces) != right:
@@ -145,8 +164,8 @@ def rows(f) -> str:
     model = small_model()
     ids = torch.randint(40, (1, 12), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        guesses = model(ids).argmax(-1)[0]
-        ids[0, 5], ids[0, 9] = guesses[4], guesses[8]
+        for place in (1, 5, 9, 11):
+            ids[0, place] = model(ids)[0, place - 1].argmax()
         guesses = model(ids).argmax(-1)[0]
     right = int((guesses[:-1] == ids[0, 1:]).sum())
     got = f(model, ids)

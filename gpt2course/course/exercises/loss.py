@@ -13,24 +13,32 @@ from gpt2course.loss import cross_entropy
 
 @checker("loss-count")
 def count(f) -> str:
-    labels = torch.tensor([[5, 7, 9, -100], [4, -100, -100, -100]])
+    labels = torch.tensor([[5, 7, 0, -100], [4, -100, -100, -100], [3, 8, 6, 2]])
     got = int(f(labels.clone()))
-    if got == 4:
+    if got == 8:
         raise NotYet(
             "you count all labels that are not -100; the first of each row is never "
             "predicted"
         )
-    if got == 6:
+    if got == 7:
+        raise NotYet(
+            "you leave out the last of each row; it is the first that is never "
+            "predicted"
+        )
+    if got == 9:
         raise NotYet("you count padding too; a label of -100 does not count")
-    if got != 2:
-        raise NotYet(f"for {labels.tolist()} it is 2; yours is {got}")
+    if got != 5:
+        raise NotYet(f"for {labels.tolist()} it is 5; yours is {got}")
     masked_first = torch.tensor([[-100, 3, 8]])
     if (got := int(f(masked_first))) != 2:
         raise NotYet(f"for {masked_first.tolist()} it is 2; yours is {got}")
     return "Two texts of the same number of tokens can weigh differently in a batch."
 
 
-@checker("loss-logits", without=(F.cross_entropy, cross_entropy))
+@checker(
+    "loss-logits",
+    without=(F.cross_entropy, cross_entropy, torch.nn.CrossEntropyLoss),
+)
 def logits(f) -> str:
     torch.manual_seed(3)
     scores, targets = torch.randn(6, 11), torch.randint(11, (6,))
@@ -50,16 +58,23 @@ def logits(f) -> str:
         raise NotYet(
             f"for random logits (6, 11) it should be {right:.4f}; yours is {got:.4f}"
         )
-    got = float(f(torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([0, 0])))
-    if not math.isfinite(got):
+    large = torch.tensor([[1000.0, 0.0], [0.0, 1000.0], [0.0, 0.0]])
+    got = float(f(large, torch.tensor([0, 0, 0])))
+    if math.isnan(got):
         raise NotYet(
             f"a logit of 1000 gives {got}: exp(1000) is infinite. logsumexp or "
             "log_softmax avoid it"
         )
-    if abs(got - 500) > 1e-2:
+    if math.isinf(got):
         raise NotYet(
-            "one certain hit and one miss by 1000 cost 500 nats on average; yours is "
-            f"{got}"
+            f"logits of 1000 and 0 give {got}: a probability is rounded to 0, and its "
+            "logarithm is infinite. logsumexp or log_softmax, for each row, avoid it"
+        )
+    right = (1000 + math.log(2)) / 3
+    if abs(got - right) > 1e-2:
+        raise NotYet(
+            "a certain hit, a miss by 1000 and a choice between two cost "
+            f"{right:.2f} nats on average; yours is {got}"
         )
     return "torch.nn.functional.cross_entropy does the same."
 
@@ -79,6 +94,11 @@ def labels(f) -> str:
         raise NotYet(
             f"labels have the shape of the ids, {tuple(ids.shape)}; yours "
             f"{tuple(got.shape)}"
+        )
+    if got.is_floating_point():
+        raise NotYet(
+            "labels are ids, whole numbers; yours are floats, which cross_entropy "
+            "refuses"
         )
     right = torch.tensor([[5, 7, 9, -100], [4, 9, -100, -100], [9, 6, 8, 9]])
     if torch.equal(got, torch.where(ids == 9, -100, ids)):
@@ -101,9 +121,14 @@ def labels(f) -> str:
 @checker("loss-answer")
 def answer(f) -> str:
     torch.manual_seed(4)
-    scores, ids, n = torch.randn(1, 7, 13), torch.randint(13, (1, 7)), 4
+    scores, ids, n = torch.randn(1, 8, 13), torch.randint(13, (1, 8)), 4
     losses = F.cross_entropy(scores[0, :-1], ids[0, 1:], reduction="none")
+    before = ids.clone()
     got = float(f(scores, ids, n))
+    if not torch.equal(ids, before):
+        raise NotYet(
+            "your function changed the ids that it was given; clone them first"
+        )
     if abs(got - losses.mean().item()) < 1e-4:
         raise NotYet("this is the loss of the whole text; the prompt must not count")
     if abs(got - losses[n:].mean().item()) < 1e-4:
@@ -119,7 +144,7 @@ def answer(f) -> str:
         raise NotYet("this is the sum; take the mean over the answer's tokens")
     if abs(got - losses[n - 1 :].mean().item()) > 1e-4:
         raise NotYet(
-            "with a prompt of 4 of 7 tokens it should be "
+            "with a prompt of 4 of 8 tokens it should be "
             f"{losses[n - 1 :].mean():.4f}; yours is {got:.4f}"
         )
     return (
@@ -153,5 +178,11 @@ def pieces(f) -> str:
     if abs(got - 1) > 1e-6:
         raise NotYet(
             f"a piece of 0 tokens changes nothing: it should be 1; yours is {got}"
+        )
+    got = float(f([4.0, float("nan"), 1.0], [10, 0, 30]))
+    if not abs(got - 1.75) < 1e-6:
+        raise NotYet(
+            "with the empty piece in the middle it should be 1.75; yours is "
+            f"{got}: does each loss still meet its own count?"
         )
     return "So the pieces give the loss of the whole batch, however it was cut."

@@ -6,6 +6,7 @@ import copy
 import math
 import subprocess
 import sys
+from unittest import mock
 
 import torch
 
@@ -26,7 +27,7 @@ def bits(f) -> str:
         raise NotYet("divide by ln 2 instead of multiplying: a nat is more than a bit")
     if abs(got - 4.0 / math.log(2)) < 1e-6:
         raise NotYet("these are bits per token; spread them over the characters")
-    if abs(got - right) > 1e-6:
+    if not math.isclose(got, right, rel_tol=1e-3):
         raise NotYet(
             "for a loss of 4, 1000 tokens and 3600 characters it should be "
             f"{right:.4f}; yours is {got:.4f}"
@@ -37,23 +38,28 @@ def bits(f) -> str:
 @checker("pretraining-schedule", without=(learning_rate_at,))
 def schedule(f) -> str:
     def right(step: int) -> float:
-        return learning_rate_at(step, peak=2.0, warmup_steps=10, total_steps=110)
+        return learning_rate_at(step, peak=3.0, warmup_steps=10, total_steps=110)
 
-    if f(0, 2.0, 10, 110) == 0:
+    if f(0, 3.0, 10, 110) == 0:
         raise NotYet(
             "at step 0 the rate is 0, so the first step does nothing; count from step "
             "+ 1"
         )
-    if abs(f(60, 2.0, 10, 110) - (1 + math.cos(math.pi * 60 / 109))) < 0.02:
+    if abs(f(60, 3.0, 10, 110) - 1.5 * (1 + math.cos(math.pi * 60 / 109))) < 0.02:
         raise NotYet(
             "your half cosine begins at step 0; it begins at the end of the warm-up "
             "and has the steps from there to the last one"
         )
+    if abs(f(10, 3.0, 10, 110) - 1.5 * (1 + math.cos(math.pi / 100))) < 1e-6:
+        raise NotYet(
+            "your cosine begins at step warmup - 1; it begins at step warmup, which "
+            "has the peak, too"
+        )
     for step in (0, 4, 9, 10, 60, 109):
-        got = f(step, 2.0, 10, 110)
+        got = f(step, 3.0, 10, 110)
         if abs(got - right(step)) > 1e-6:
             raise NotYet(
-                f"at step {step} of 110, with warm-up 10 and peak 2, it is "
+                f"at step {step} of 110, with warm-up 10 and peak 3, it is "
                 f"{right(step):.4f}; yours is {got:.4f}"
             )
     return "Up quickly, down gently, and 0 exactly at the end."
@@ -92,7 +98,8 @@ def rows(f) -> str:
 
 @checker("pretraining-split")
 def split(f) -> str:
-    texts = [f"review number {i}" for i in range(2000)]
+    # no ASCII alone, and all end alike
+    texts = [f"{i} cafés, and a review that ends like all others." for i in range(2000)]
     first = [f(text) for text in texts]
     if any(not isinstance(answer, bool) for answer in first):
         raise NotYet(f"the answer must be True or False; yours is {first[0]!r}")
@@ -109,8 +116,10 @@ def split(f) -> str:
             "about a tenth should be held out; of 2,000 texts you hold out "
             f"{100 * share:.1f} %"
         )
-    salted = [hash(text) % 10 == 0 for text in texts]
-    if salted == first:
+    real = hash
+    with mock.patch("builtins.hash", lambda value: real(("another run", value))):
+        again = [f(text) for text in texts]
+    if again != first:
         program = "print(hash('a') % 1000)"
         other = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True
@@ -167,7 +176,8 @@ def _losses(
 ) -> list[float]:
     """The losses of a run; the model is trained."""
     losses = []
-    optimizer = torch.optim.AdamW(model.parameters())
+    decay = 0.0 if mistake == "no decay" else 0.01
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=decay)
     for step, rate in enumerate(rates):
         if mistake == "new optimizer":
             optimizer = torch.optim.AdamW(model.parameters())
@@ -209,7 +219,10 @@ def loop(f) -> str:
     stream = torch.arange(200) ** 2 % 17
     model, theirs = copy.deepcopy(start), copy.deepcopy(start)
     right = _losses(model, stream, rates, 2, 8)
-    got = list(f(theirs, stream.clone(), list(rates), 2, 8))
+    got = [  # what was a numpy array holds tensors of one number
+        loss.item() if isinstance(loss, torch.Tensor) and loss.dim() == 0 else loss
+        for loss in f(theirs, stream.clone(), list(rates), 2, 8)
+    ]
     if len(got) != len(rates):
         raise NotYet(
             f"{len(rates)} rates make {len(rates)} steps, with a loss each; yours are "
@@ -233,10 +246,19 @@ def loop(f) -> str:
             f"the losses should be {_short(right)}; yours are {_short(got)}: they "
             f"differ from step {step} on"
         )
-    if not all(
-        torch.allclose(a, b, atol=1e-4)
-        for a, b in zip(theirs.parameters(), model.parameters(), strict=True)
-    ):
+
+    def alike(other: GPT2, atol: float) -> bool:
+        pairs = zip(theirs.parameters(), other.parameters(), strict=True)
+        return all(torch.allclose(a, b, atol=atol) for a, b in pairs)
+
+    if not alike(model, 1e-4):
+        without_decay = copy.deepcopy(start)
+        _losses(without_decay, stream, rates, 2, 8, "no decay")
+        if alike(without_decay, 1e-5):
+            raise NotYet(
+                "all losses are right, but the weights do not decay: use "
+                "torch.optim.AdamW as it is; Adam has no weight decay"
+            )
         raise NotYet(
             "all losses are right, but not the weights at the end: is the last step "
             "taken, at its own rate, in the model that was given?"

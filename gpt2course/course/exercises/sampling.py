@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 
 from gpt2course.course.exercises import NotYet, checker
+from gpt2course.generation import Temperature, TopP
 
 
-@checker("sampling-temperature", tensors=True)
+@checker("sampling-temperature", tensors=True, without=(Temperature,))
 def temperature(f) -> str:
     p = torch.tensor([0.7, 0.2, 0.1])
     for t in (0.5, 2.0, 1.0):
-        got, right = f(p, t), (p.log() / t).softmax(-1)
+        got, right = f(p.clone(), t), (p.log() / t).softmax(-1)
         if torch.allclose(got, (p / t).softmax(-1), atol=1e-5) and t != 1.0:
             raise NotYet(
                 "you divide the probabilities; take their logarithm first, it plays "
@@ -32,16 +33,17 @@ def temperature(f) -> str:
     )
 
 
-@checker("sampling-topp", tensors=True)
+@checker("sampling-topp", tensors=True, without=(TopP,))
 def topp(f) -> str:
     p = torch.tensor([0.1, 0.5, 0.15, 0.25])
     for top_p, kept in (
         (0.4, [1]),
+        (0.5, [1]),
         (0.6, [1, 3]),
         (0.8, [1, 2, 3]),
         (1.0, [0, 1, 2, 3]),
     ):
-        got = f(p, top_p)
+        got = f(p.clone(), top_p)
         if got.shape != p.shape:
             raise NotYet(
                 f"the shape must stay {tuple(p.shape)}, with zeros for what is cut; "
@@ -77,7 +79,7 @@ def topp(f) -> str:
 def ban(f) -> str:
     logits = torch.arange(8.0).view(2, 4)
     before = logits.clone()
-    got = f(logits, torch.tensor([[0, 3], [3, 1]]))
+    got = f(logits, torch.tensor([[0, 2, 3], [3, 2, 1]]))
     if not torch.equal(logits, before):
         raise NotYet("your filter changed the logits that it was given; return a copy")
     if got.shape != before.shape:
@@ -85,7 +87,12 @@ def ban(f) -> str:
             f"the shape must stay {tuple(before.shape)}; yours is {tuple(got.shape)}"
         )
     forbidden = [row.isneginf().nonzero()[:, 0].tolist() for row in got]
-    if forbidden == [[0, 3], [1, 3]]:
+    if forbidden == [[], []]:
+        raise NotYet(
+            "no logit is -inf. A large negative number makes a token improbable; "
+            'float("-inf") forbids it'
+        )
+    if forbidden == [[0, 2, 3], [1, 2, 3]]:
         raise NotYet(
             "you forbid all tokens that were there; only the last one of each row is "
             "meant"
@@ -143,4 +150,7 @@ def entropy(f) -> str:
         )
     if abs(certain - 1) > 1e-4:
         raise NotYet(f"a certain token is one choice; yours is {certain:.3f}")
+    p = torch.tensor([0.5, 0.25, 0.25])
+    if abs((got := float(f(p))) - 2**1.5) > 1e-3:
+        raise NotYet(f"for {p.tolist()} it should be {2**1.5:.3f}; yours is {got:.3f}")
     return "The same number for a whole text is its perplexity."

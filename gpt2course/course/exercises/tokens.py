@@ -24,6 +24,8 @@ def pairs(f) -> str:
         raise NotYet(
             "in [5, 5, 5] the pair (5, 5) occurs twice: overlapping pairs count"
         )
+    if dict(f([[2, 1], [1, 2]])) != {(2, 1): 1, (1, 2): 1}:
+        raise NotYet("a pair has an order: (2, 1) is not (1, 2)")
     return "This count is all that BPE ever looks at."
 
 
@@ -44,6 +46,34 @@ def train(f) -> str:
             "after the first merge the pieces change: count again each round; "
             f"expected {right}, yours {got}"
         )
+    for words, n, right, why in (
+        (
+            [b"ab"] * 3 + [b"cd", b"xcd"],
+            1,
+            [(b"a", b"b")],
+            "a word counts as often as it is in the list",
+        ),
+        (
+            [b"cd", b"ab"],
+            2,
+            [(b"c", b"d"), (b"a", b"b")],
+            "of equally frequent pairs take the larger, wherever it stands",
+        ),
+        (
+            [b"abab"],
+            2,
+            [(b"a", b"b"), (b"ab", b"ab")],
+            "merge every occurrence in a word",
+        ),
+    ):
+        if (got := list(f(list(words), n))) != right:
+            raise NotYet(
+                f"for {words} and {n} it should be {right}; yours is {got}: {why}"
+            )
+    if not f([b"ab"], 10):
+        raise NotYet(
+            "a pair that occurs once is merged, too, if none occurs more often"
+        )
     if len(f([b"ab"], 10)) != 1:
         raise NotYet(
             "when every word is one piece, no pair is left: stop, and return the "
@@ -54,11 +84,21 @@ def train(f) -> str:
 
 @checker("tokens-stream", without=(decode_utf8,))
 def stream(f) -> str:
-    cup = "☕".encode()
+    cup, smile = "☕".encode(), "\N{SLIGHTLY SMILING FACE}".encode()
     for pieces, right, why in (
         ([b"caf", "é".encode()], "café", "complete characters are certain"),
         ([cup[:1], cup[1:]], "☕", "a character may come in several pieces"),
         ([b"tea ", cup[:2]], "tea ", "two of three bytes of a character have to wait"),
+        (
+            [smile[:3]],
+            "",
+            "three of four bytes of a character have to wait",
+        ),
+        (
+            [b"a\xff"],
+            "a\N{REPLACEMENT CHARACTER}",
+            "the byte 255 can never become a character: nothing to wait for",
+        ),
         (
             [b"a\xffb"],
             "a\N{REPLACEMENT CHARACTER}b",

@@ -80,6 +80,10 @@ WRONG = {
         ),
         (lambda row: [0], "give 6 positions; yours has 1"),
         (lambda row: [1] * len(row), "it should be"),
+        (
+            lambda row: [0 if d < 0 else row[:i].count(d) for i, d in enumerate(row)],
+            "it should be [0, 1, 0, 0]",
+        ),
     ],
     "batches-accumulate": [
         (

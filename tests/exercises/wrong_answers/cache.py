@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gpt2course.generation import generate
+from gpt2course.generation import generate, generate_batch
 
 
 class SharedCache:
@@ -25,6 +25,18 @@ class OneLayer:
     def update(self, layer, k, v):
         self.k, self.v = torch.cat([self.k, k], 2), torch.cat([self.v, v], 2)
         return self.k, self.v
+
+
+class Forgetful:
+    def __init__(self):
+        self.layers = {}
+
+    def update(self, layer, k, v):
+        if layer not in self.layers:
+            self.layers[layer] = k, v
+            return k, v
+        first_k, first_v = self.layers[layer]
+        return torch.cat([first_k, k], 2), torch.cat([first_v, v], 2)
 
 
 class Silent:
@@ -63,11 +75,16 @@ WRONG = {
     ],
     "cache-simple": [
         (SharedCache, "make the storage in __init__"),
+        (Forgetful, "the third update"),
         (OneLayer, "keep the layers apart"),
         (Silent, "must return"),
     ],
     "cache-loop": [
         (without_a_cache, "3 first and then 1 each time"),
+        (
+            lambda model, ids, n: generate_batch(model, [ids], n)[0],
+            "generate_batch computes it",
+        ),
         (
             lambda model, ids, n: ids + generate(model, ids, n, stop_ids=()),
             "without the prompt",

@@ -39,6 +39,46 @@ def labels(first, fill):
     )
 
 
+def float_labels(rows, n, T):
+    result = torch.ones(len(rows), T) * -100
+    for labels_of_row, row in zip(result, rows, strict=True):
+        labels_of_row[n : len(row)] = torch.tensor(row[n:])
+    return result
+
+
+def masked_by_id(rows, n, T):
+    return torch.tensor(
+        [
+            [-100 if x in row[:n] else x for x in row] + [-100] * (T - len(row))
+            for row in rows
+        ]
+    )
+
+
+def as_one_string(text, jokes):
+    n = len(text)
+    while n and not any(
+        " ".join(text[i : i + n]) in " ".join(joke)
+        for joke in jokes
+        for i in range(len(text) - n + 1)
+    ):
+        n -= 1
+    return n
+
+
+def from_the_first_occurrence(text, jokes):
+    longest = 0
+    for joke in jokes:
+        for i in range(len(text)):
+            n, start = 0, joke.index(text[i]) if text[i] in joke else len(joke)
+            while text[i + n : i + n + 1] and (
+                text[i + n : i + n + 1] == joke[start + n : start + n + 1]
+            ):
+                n += 1
+            longest = max(longest, n)
+    return longest
+
+
 WRONG = {
     "jokes-encode": [
         (lambda joke: encoded("JOKE: " + joke)[:-1], "the end of text is missing"),
@@ -68,6 +108,8 @@ WRONG = {
             "end token",
         ),
         (labels(-100, 9), "it should be"),
+        (float_labels, "whole numbers"),
+        (masked_by_id, "it should be"),
     ],
     "jokes-steps": [
         (lambda n, size, epochs, drop: n * epochs / size, "the number is whole"),
@@ -95,9 +137,33 @@ WRONG = {
             ),
             "None",
         ),
+        (
+            lambda texts, eos, limit: (
+                sum(eos in t[: limit - 1] for t in texts) / len(texts)
+                if texts
+                else None
+            ),
+            "the end is the third",
+        ),
+        (
+            lambda texts, eos, limit: (
+                sum(0 in t[:limit] for t in texts) / len(texts) if texts else None
+            ),
+            "the end is the third",
+        ),
+        (
+            lambda texts, eos, limit: (
+                sum(eos in t[:limit] or len(t) < limit for t in texts) / len(texts)
+                if texts
+                else None
+            ),
+            "holds no end token",
+        ),
     ],
     "jokes-stolen": [
         (lambda text, known: max(len({*text} & {*joke}) for joke in known), "in a row"),
         (lambda text, known: min(1, len(text)), "it should be"),
+        (as_one_string, "whole words"),
+        (from_the_first_occurrence, "['the', 'fox'] it should be 2"),
     ],
 }

@@ -37,6 +37,28 @@ def by_exp(logits, targets):
     return -chosen(p, targets).log().mean()
 
 
+def one_maximum(logits, targets):
+    x = logits - logits.max()
+    return (x.exp().sum(-1).log() - chosen(x, targets)).mean()
+
+
+def as_floats(input_ids, lengths):
+    result = torch.ones(input_ids.shape) * -100
+    for row, ids, length in zip(result, input_ids, lengths, strict=True):
+        row[:length] = ids[:length]
+    return result
+
+
+def prompt_overwritten(logits, input_ids, n):
+    input_ids[:, :n] = -100
+    return costs(logits, input_ids)[n - 1 :].mean()
+
+
+def misplaced(losses, counts):
+    losses = [loss for loss in losses if not math.isnan(loss)]
+    return sum(a * n for a, n in zip(losses, counts, strict=False)) / sum(counts)
+
+
 def costs(logits, input_ids):
     return F.cross_entropy(logits[0, :-1], input_ids[0, 1:], reduction="none")
 
@@ -45,7 +67,8 @@ WRONG = {
     "loss-count": [
         (lambda labels: (labels != -100).sum(), "the first of each row is never"),
         (lambda labels: labels[:, 1:].numel(), "you count padding too"),
-        (lambda labels: (labels != -100).sum() - len(labels), "it is 2; yours is 1"),
+        (lambda labels: (labels[:, :-1] != -100).sum(), "the last of each row"),
+        (lambda labels: (labels[:, 1:] > 0).sum(), "it is 5; yours is 4"),
     ],
     "loss-logits": [
         (lambda s, t: s.log_softmax(-1)[range(len(t)), t].mean(), "the sign is wrong"),
@@ -56,11 +79,16 @@ WRONG = {
         ),
         (lambda s, t: F.cross_entropy(s, t) / math.log(2), "this is in bits"),
         (by_exp, "exp(1000) is infinite"),
+        (lambda s, t: -chosen(s.softmax(-1), t).log().mean(), "rounded to 0"),
+        (one_maximum, "rounded to 0"),
+        (lambda s, t: torch.nn.functional.cross_entropy(s, t), "cross_entropy"),
+        (lambda s, t: torch.nn.CrossEntropyLoss()(s, t), "CrossEntropyLoss"),
     ],
     "loss-labels": [
         (by_the_id, "mask by position"),
         (without_the_end, "its end among them"),
         (in_place, "clone them first"),
+        (as_floats, "whole numbers"),
         (shifted, "labels have the shape of the ids"),
         (lambda ids, lengths: ids.clone(), "nothing is masked"),
     ],
@@ -72,6 +100,11 @@ WRONG = {
             "it predicts the next one",
         ),
         (lambda s, ids, n: costs(s, ids)[n - 1 :].sum(), "take the mean over"),
+        (prompt_overwritten, "clone them first"),
+        (
+            lambda s, ids, n: costs(s, ids)[-(n - 1) :].mean(),
+            "the first token of the answer",
+        ),
     ],
     "loss-pieces": [
         (lambda losses, counts: sum(losses) / len(losses), "the mean of the means"),
@@ -87,5 +120,6 @@ WRONG = {
             ),
             "0 times NaN is NaN",
         ),
+        (misplaced, "its own count"),
     ],
 }

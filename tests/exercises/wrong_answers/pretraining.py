@@ -27,6 +27,19 @@ def never_zero(step, peak, warmup, total):
     return learning_rate_at(step, peak=peak, warmup_steps=warmup, total_steps=total + 1)
 
 
+def one_as_peak(step, peak, warmup, total):
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return 1 + math.cos(math.pi * (step - warmup) / (total - 1 - warmup))
+
+
+def from_the_step_before(step, peak, warmup, total):
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    done = (step - (warmup - 1)) / (total - 1 - (warmup - 1))
+    return peak * 0.5 * (1 + math.cos(math.pi * done))
+
+
 def copied(stream, rows, length):
     x = stream[: rows * length].view(rows, length)
     return x, x
@@ -47,6 +60,7 @@ def trained(
     zero=True,
     reduction="mean",
     anew=False,
+    optimizer_class=torch.optim.AdamW,
     again=False,
     steps=None,
 ):
@@ -56,7 +70,7 @@ def trained(
         losses = []
         for step in range(len(rates) if steps is None else steps):
             if anew or step == 0:
-                optimizer = torch.optim.AdamW(model.parameters())
+                optimizer = optimizer_class(model.parameters())
             for group in optimizer.param_groups:
                 group["lr"] = rate_at(rates, step)
             rows = rows_at(stream, batch_of(step), n_rows, length)
@@ -103,6 +117,8 @@ WRONG = {
         (warm_up_from_zero, "the first step does nothing"),
         (cosine_from_zero, "your half cosine begins at step 0"),
         (never_zero, "at step 60 of 110"),
+        (one_as_peak, "at step 10 of 110"),
+        (from_the_step_before, "your cosine begins at step warmup - 1"),
     ],
     "pretraining-rows": [
         (copied, "the model could just copy"),
@@ -111,6 +127,8 @@ WRONG = {
     "pretraining-split": [
         (lambda text: random.random() < 0.1, "decide by the text alone"),
         (lambda text: hash(text) % 10 == 0, "differs from run to run"),
+        (lambda text: hash(text) % 100 < 10, "differs from run to run"),
+        (lambda text: text[-1] == "0", "you hold out 0.0 %"),
     ],
     "pretraining-loop": [
         (trained(predict=slice(0, -1)), "the targets are the inputs"),
@@ -127,5 +145,6 @@ WRONG = {
         (trained(step_every=5 / 6), "is the last step taken"),
         (on_a_copy, "in the model that was given"),
         (each_token, "a loss is one number"),
+        (trained(optimizer_class=torch.optim.Adam), "the weights do not decay"),
     ],
 }

@@ -94,6 +94,41 @@ def dropping(pieces):
     return b"".join(pieces).decode("utf-8", "ignore")
 
 
+def all_without_a_sign_at_the_end(pieces):
+    return all_at_once(pieces).rstrip("\N{REPLACEMENT CHARACTER}")
+
+
+def waiting_for_two_bytes(pieces):
+    data = b"".join(pieces)
+    for n in (0, 1, 2):
+        try:
+            return data[: len(data) - n].decode()
+        except UnicodeDecodeError:
+            continue
+    return all_at_once(pieces)
+
+
+def learned(words, n, choose=None, merge=None):
+    texts, merges = split(words), []
+    while len(merges) < n and neighbours(texts):
+        merges.append((choose or best)(texts))
+        texts = [(merge or merged)(text, merges[-1]) for text in texts]
+    return merges
+
+
+def last_of_equals(texts):
+    counts = list(neighbours(texts).items())
+    return max(reversed(counts), key=lambda item: item[1])[0]
+
+
+def merged_once(text, pair):
+    found = list(pairwise(text))
+    if pair not in found:
+        return text
+    n = found.index(pair)
+    return [*text[:n], pair[0] + pair[1], *text[n + 2 :]]
+
+
 def encoder(pieces_of):
     return lambda word, ranks, vocabulary: [
         vocabulary[piece] for piece in pieces_of(word, ranks, vocabulary)
@@ -158,17 +193,28 @@ WRONG = {
         (across_texts, "reaches from one text into the next"),
         (without_overlap, "overlapping pairs count"),
         (each_pair_once, "(1, 2): 2"),
+        (
+            lambda texts: Counter(
+                tuple(sorted(pair)) for text in texts for pair in pairwise(text)
+            ),
+            "has an order",
+        ),
     ],
     "tokens-train": [
         (first_of_equals, "the larger pair is"),
         (counted_once, "count again each round"),
         (one_too_many, "three merges were asked for; you return 4"),
         (past_the_last_pair, "no pair is left: stop"),
+        (lambda words, n: learned(sorted({*words}), n), "as often as it is"),
+        (lambda words, n: learned(words, n, last_of_equals), "the larger"),
+        (lambda words, n: learned(words, n, merge=merged_once), "every occurrence"),
     ],
     "tokens-stream": [
         (piece_by_piece, "a character may come in several pieces"),
         (all_at_once, "two of three bytes of a character have to wait"),
-        (dropping, "show the replacement sign"),
+        (dropping, "nothing to wait for"),
+        (all_without_a_sign_at_the_end, "nothing to wait for"),
+        (waiting_for_two_bytes, "three of four bytes"),
     ],
     "tokens-roundtrip": [
         (ids("c", "at"), "three ids between 0 and 50256 are needed"),
