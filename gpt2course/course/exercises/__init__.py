@@ -34,7 +34,7 @@ __all__ = [
 Checker = Callable[[object], str]
 _checkers: dict[str, Checker] = {}
 _read_lists_as_tensors: set[str] = set()
-_to_be_written: dict[str, tuple[Callable, ...]] = {}
+_to_be_written: dict[str, tuple[Callable | str, ...]] = {}
 
 #: what a check says of an answer that is still the dots
 NOTHING_YET = (
@@ -74,7 +74,7 @@ class Verdict(int):
 
 
 def checker(
-    name: str, *, tensors: bool = False, without: tuple[Callable, ...] = ()
+    name: str, *, tensors: bool = False, without: tuple[Callable | str, ...] = ()
 ) -> Callable[[Checker], Checker]:
     """Register a check.
 
@@ -86,7 +86,8 @@ def checker(
             the label ex-attention-mask.
         tensors: whether a list in the answer means a tensor.
         without: functions that do what the exercise asks for; an answer that calls
-            one of them is not the learner's own.
+            one of them is not the learner's own. One that a page defines is given by
+            its name.
 
     Raises:
         ValueError: another check has this name.
@@ -311,7 +312,7 @@ def _as_tensor(rows: list) -> object:
         return rows  # no table of numbers; the check says what is wrong
 
 
-def _not_written(answer: object, without: tuple[Callable, ...]) -> str | None:
+def _not_written(answer: object, without: tuple[Callable | str, ...]) -> str | None:
     """The name of a function which an answer is, or calls, instead of being written.
 
     Args:
@@ -329,7 +330,8 @@ def _not_written(answer: object, without: tuple[Callable, ...]) -> str | None:
         if id(part) in seen:
             continue
         seen.add(id(part))
-        if any(part is other for other in without):
+        name = part.__name__ if isinstance(part, types.FunctionType) else None
+        if any(part is other or name == other for other in without):
             return part.__name__
         elif isinstance(part, types.FunctionType):
             if _is_theirs(part.__code__):

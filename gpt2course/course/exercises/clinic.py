@@ -117,6 +117,7 @@ def moved(f) -> str:
         [
             *((1.0, 1e-4), (0.5, 1e-5), (0.25, 1e-5), (0.125, 1e-6)),  # lost in float16
             *((0.3, 1e-5), (0.3, 0.0), (0.0, 1e-9)),
+            (0.25013, 2e-5),  # lost, but across the middle of two numbers of float16
             *((2.0, 1e-2), (0.7, 1e-3), (0.6, 1e-3), (0.01, 1e-4)),  # not lost
         ]
     ).unbind(1)
@@ -142,6 +143,11 @@ def moved(f) -> str:
             (weights - steps).to(half) != weights,
             "a weight that is only rounded to float16 has not moved: compare with the "
             "weight in dtype",
+        ),
+        (
+            (weights - steps).to(half) != weights.to(half),
+            "you subtract in float32 and round the result: turn both tensors to dtype "
+            "before you subtract",
         ),
     ):
         if math.isclose(got, wrong.float().mean().item(), abs_tol=1e-5):
@@ -171,7 +177,11 @@ def moved(f) -> str:
 def guard(f) -> str:
     def made() -> tuple[torch.nn.ParameterDict, torch.optim.Optimizer]:
         model = torch.nn.ParameterDict(
-            {"weight": torch.tensor([1.0, 2.0, 0.0]), "unused": torch.ones(2)}
+            {
+                "sound": torch.ones(1),  # its gradient is 1, whatever the loss
+                "weight": torch.tensor([1.0, 2.0, 0.0]),
+                "unused": torch.ones(2),
+            }
         )
         return model, torch.optim.SGD(model.parameters(), lr=0.5)
 
@@ -193,10 +203,15 @@ def guard(f) -> str:
             lambda weight: weight[2].sqrt(),
             ": infinity is not finite either",
         ),
+        (
+            "an infinite loss with finite gradients",
+            lambda weight: sound(weight) + math.inf,
+            ": look at the loss, too",
+        ),
     )
     model, optimizer = made()
     start = model["weight"].detach().clone()
-    got = f(model, optimizer, sound(model["weight"]))
+    got = f(model, optimizer, sound(model["weight"]) + (model["sound"] - 1).sum())
     if got is None:
         raise NotYet(NOTHING_YET)
     if not isinstance(got, bool):
@@ -215,7 +230,8 @@ def guard(f) -> str:
         raise NotYet("the gradients are still there after a step: clear them")
     for what, loss_of, why in cases:
         model, optimizer = made()
-        got = f(model, optimizer, loss_of(model["weight"]))
+        loss = loss_of(model["weight"]) + (model["sound"] - 1).sum()
+        got = f(model, optimizer, loss)
         if not torch.equal(model["weight"].detach(), start):
             raise NotYet(
                 f"{what}: the weights became {model['weight'].tolist()}{why}; look "

@@ -28,6 +28,8 @@ def confusion(f) -> str:
                 f"{what} rows and columns are exchanged: a row is a true class, a "
                 "column a predicted class"
             )
+        if [len(row) if isinstance(row, list) else 0 for row in got] != [2, 2]:
+            raise NotYet(f"{what} there should be two rows of two counts; yours: {got}")
         if sum(map(sum, got)) != len(truth):
             raise NotYet(
                 f"{what} the four numbers must add up to {len(truth)}; yours are {got}"
@@ -95,6 +97,13 @@ def interval(f) -> str:
             )
         if low > high:
             raise NotYet(f"{what} the lower end comes first")
+        if math.isclose(low, centre - half_width, abs_tol=1e-4) and math.isclose(
+            high, centre + half_width, abs_tol=1e-4
+        ):
+            raise NotYet(
+                f"{what} yours differs in the fifth digit: z is 1.96 here, not "
+                "1.959964, which wilson_interval takes"
+            )
         raise NotYet(
             f"{what} it should be {centre - half_width:.4f} to "
             f"{centre + half_width:.4f}; yours is {low:.4f} to {high:.4f}"
@@ -195,6 +204,7 @@ def calibration(f) -> str:
         ([0.55, 0.95, 0.91, 0.52, 0.99], [1, 1, 0, 0, 1], 0.9, 1.0, (0.95, 2 / 3)),
         ([0.625, 0.75, 0.875], [1, 0, 1], 0.625, 0.75, (0.625, 1.0)),
         ([1.0, 0.6], [1, 0], 0.9, 1.0, (1.0, 1.0)),
+        ([1.0, 0.55], [1, 0], 0.5, 0.6, (0.55, 0.0)),
     )
     for confidence, correct, low, high, expected in cases:
         got = f(
@@ -207,8 +217,16 @@ def calibration(f) -> str:
         what = f"for confidences {confidence}, correct {correct}, from {low} to {high},"
         if math.isnan(mean) or math.isnan(accuracy):
             raise NotYet(
-                f"{what} yours is NaN; a confidence of exactly 1 belongs to the last "
-                "bin, too"
+                f"{what} yours is NaN; "
+                + (
+                    "a confidence of exactly 1 belongs to the last bin, too"
+                    if high == 1
+                    else "a confidence of exactly low belongs to the bin: use >="
+                )
+            )
+        if high < 1 and math.isclose(mean, 0.775, abs_tol=1e-5):
+            raise NotYet(
+                f"{what} a confidence of 1 belongs to the bin only if high is 1"
             )
         if (
             math.isclose(mean, expected[1], abs_tol=1e-5)

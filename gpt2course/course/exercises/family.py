@@ -79,7 +79,7 @@ def random_weights(f) -> str:
     return "This is what from_pretrained does before it draws the rest."
 
 
-@checker("family-score")
+@checker("family-score", tensors=True)
 def score(f) -> str:
     pad = 9
     hidden, weight = torch.randn(3, 4, 5), torch.randn(2, 5)
@@ -120,7 +120,7 @@ def score(f) -> str:
     return "transformers does exactly this, with the same trick."
 
 
-@checker("family-positions")
+@checker("family-positions", tensors=True)
 def positions(f) -> str:
     mask = torch.tensor(
         [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 1]]
@@ -186,6 +186,12 @@ def span(f) -> str:
             (1, 1),
         ),
         (torch.tensor([-9.0, -5.0, -8.0]), torch.tensor([-9.0, -9.0, -4.0]), 3, (1, 2)),
+        (
+            torch.tensor([5.0, 1.0, 0.0, 0.0]),
+            torch.tensor([0.0, 0.0, 6.0, 0.0]),
+            2,
+            (1, 2),
+        ),
     ]
     for start, end, longest, right in cases:
         got = tuple(int(i) for i in f(start, end, longest))
@@ -212,6 +218,7 @@ def words(f) -> str:
         ([0, 1, 1, 1, 2], [5, 6, 7], [5, -100, -100, 6, 7]),
         ([None, 0, 0, 1, None], [1, 0], [-100, -100, 1, 0, -100]),
         ([0, 1, 2], [1, 1, 1], [1, 1, 1]),
+        ([0, 0, 2, None], [5, 6, 7], [-100, 5, 7, -100]),  # word 1 has no token
     ]
     for word_of_token, labels, right in cases:
         got = [int(label) for label in f(word_of_token, labels)]

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from gpt2course.course.exercises import NotYet, checker
+from gpt2course.course.interpret import induction_scores, previous_token_scores
 
 
 def _weights(heads: int, T: int) -> torch.Tensor:
@@ -21,7 +22,7 @@ def _close(a: torch.Tensor, b: torch.Tensor) -> bool:
     return a.shape == b.shape and torch.allclose(a.double(), b.double(), atol=1e-5)
 
 
-@checker("inside-previous", tensors=True)
+@checker("inside-previous", tensors=True, without=(previous_token_scores,))
 def previous(f) -> str:
     weights = _weights(3, 6)
     got = f(weights.clone())
@@ -93,10 +94,19 @@ def silence(f) -> str:
         raise NotYet("silence one head and keep the others; yours keeps only one")
     if not _close(got, right):
         raise NotYet("head 1 of 3 has the numbers 4 to 7 of 12; set them to 0")
+    y = torch.arange(1.0, 49.0).view(2, 2, 12)
+    for head, numbers in ((0, slice(0, 3)), (3, slice(9, 12))):
+        right = y.clone()
+        right[..., numbers] = 0
+        if not _close(f(y.clone(), head, 4), right):
+            raise NotYet(
+                f"right for head 1 of 3 and one text; for head {head} of 4 and two "
+                f"texts the numbers {numbers.start} to {numbers.stop - 1} of both are 0"
+            )
     return "A hook before c_proj that returns this takes the head out of the model."
 
 
-@checker("inside-induction", tensors=True)
+@checker("inside-induction", tensors=True, without=(induction_scores,))
 def induction(f) -> str:
     weights = _weights(2, 12)
     got = f(weights.clone())
@@ -145,6 +155,13 @@ def recovered(f) -> str:
                 f"clean 3, corrupted -1, patched {patched:g}: {right:g}; yours is "
                 f"{got:.3f}. It may lie outside 0 to 1"
             )
+    for patched, right in ((1.0, 0.5), (-1.0, 1.0), (5.0, -0.5)):
+        got = float(f(-1.0, 3.0, patched))
+        if not math.isclose(got, right, abs_tol=1e-6):
+            raise NotYet(
+                f"clean -1, corrupted 3, patched {patched:g}: {right:g}; yours is "
+                f"{got:.3f}. The clean value may be the smaller one: keep the signs"
+            )
     try:
         got = f(2.0, 2.0, 2.0)
     except ValueError:
@@ -186,5 +203,14 @@ def split(f) -> str:
         raise NotYet(
             f"the parts should sum to the logit, {logit:.3f}; yours sum to "
             f"{got.sum():.3f}"
+        )
+    small = parts / 1000
+    total = small.sum(dim=0)
+    right = centred / 1000 @ (gain * direction)
+    right /= (total.var(correction=0) + 1e-5).sqrt()
+    if not _close(f(small.clone(), gain.clone(), direction.clone()), right):
+        raise NotYet(
+            "for small parts yours differs: 1e-5 is added to the variance, inside the "
+            "root"
         )
     return "They sum to the logit."

@@ -30,6 +30,11 @@ def states(f) -> str:
         raise NotYet(
             f"1,000 parameters with 8 bits take 10,000 bytes, not {short:,.0f}"
         )
+    if not math.isclose(tiny := float(f(1000, 4)), 9_000):
+        raise NotYet(
+            f"1,000 parameters with 4 bits take 9,000 bytes, not {tiny:,.0f}: half a "
+            "byte counts"
+        )
     return "8 bits save 6 of 16 bytes, and nothing of the activations."
 
 
@@ -77,6 +82,8 @@ def lora(f) -> str:
         raise NotYet(f"for gpt2 and rank 8 it is 294,912; yours is {got:,.0f}")
     if not math.isclose(float(f(48, 1600, 8)), 2_457_600):
         raise NotYet("right for gpt2; for gpt2-xl it should be 2,457,600")
+    if not math.isclose(got := float(f(2, 10, 3)), 240):
+        raise NotYet(f"2 layers of width 10 with rank 3 have 240; yours is {got:,.0f}")
     return "Not a fifth of a percent of gpt2-xl."
 
 
@@ -84,10 +91,12 @@ def lora(f) -> str:
 def merge(f) -> str:
     C, r, alpha = 6, 2, 8.0
     weight, A, B = torch.randn(C, 3 * C), torch.randn(C, r), torch.randn(r, 3 * C)
-    before = weight.clone()
-    got = f(weight, A, B, alpha)
-    if not torch.equal(weight, before):
+    given = [t.clone() for t in (weight, A, B)]
+    got = f(*given, alpha)
+    if not torch.equal(given[0], weight):
         raise NotYet("the frozen weight was changed; return a new matrix")
+    if not (torch.equal(given[1], A) and torch.equal(given[2], B)):
+        raise NotYet("a factor was changed; a second merge would give another matrix")
     if got.shape != weight.shape:
         raise NotYet(
             f"the merged matrix is (C, 3 C), here (6, 18); yours is {tuple(got.shape)}"
@@ -115,6 +124,10 @@ def batch(f) -> str:
         raise NotYet(f"of 100 bytes, 40 fixed, 25 per row: 2 rows; yours is {got:g}")
     if (exact := float(f(100, 40, 20))) != 3:
         raise NotYet(f"3 rows of 20 fill the 60 exactly, and fit; yours is {exact:g}")
+    if (most := float(f(100, 40, 35))) != 1:
+        raise NotYet(
+            f"of 60 bytes 1.7 rows of 35 fit, so 1 whole one; yours is {most:g}"
+        )
     if (none := float(f(100, 130, 25))) != 0:
         raise NotYet(f"when fixed alone is too much, it is 0 rows; yours is {none:g}")
     return "A larger batch than that needs gradient accumulation."
@@ -136,4 +149,9 @@ def shards(f) -> str:
         raise NotYet("all three are divided: weights, gradients and states")
     if not math.isclose(fsdp, 14):
         raise NotYet(f"with FSDP on 4 GPUs it is 16 / 4 + 10 = 14; yours is {fsdp:g}")
+    if not math.isclose(got := float(f(6.0, 5.0, 14.0, 10.0, 5, True)), 15):
+        raise NotYet(
+            "right for 4 GPUs; with 6 + 5 + 14 bytes of the model on 5 GPUs it is "
+            f"25 / 5 + 10 = 15; yours is {got:g}"
+        )
     return "With many GPUs, what is left is the activations."

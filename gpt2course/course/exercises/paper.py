@@ -11,6 +11,8 @@ from gpt2course.course.exercises import NotYet, checker
 def improved(f) -> str:
     before = {"A, x": 50.0, "A, y": 20.0, "B": 10.0, "C": 3.0, "D": 60.0}
     ours = {"A, x": 55.0, "A, y": 25.0, "B": 9.0, "C": 3.0, "D": 50.0}
+    before |= {"E, x": 5.0, "E, y": 8.0}
+    ours |= {"E, x": 6.0, "E, y": 7.0}
     larger = {"A, x", "D"}
     got = f(before, ours, larger)
     if not isinstance(got, list):
@@ -28,6 +30,11 @@ def improved(f) -> str:
         raise NotYet(
             "A wins in one column (50 to 55) and loses in the other (20 to 25); a win "
             "needs every column"
+        )
+    if "E" in got:
+        raise NotYet(
+            "E loses in its first column (5 to 6) and wins in the last (8 to 7); a win "
+            "needs every column, not only the last"
         )
     if "C" in got:
         raise NotYet("C is a tie, and a tie is no win")
@@ -90,6 +97,13 @@ def overlap(f) -> str:
         )
     if abs(got - 2 / 5) > 1e-6:
         raise NotYet(f"two of the five pairs are known: 0.4; yours is {got}")
+    for text in ("one-two three", "one_two three"):
+        if float(f(text, ["One two three."], 3)) != 1.0:
+            raise NotYet(
+                f"{text!r} has three words: what is no letter and no digit separates"
+            )
+    if abs(float(f("dog and the bi", train, 3)) - 0.5) > 1e-6:
+        raise NotYet("'bi' is only a part of 'bird': compare whole words")
     if f("too short", train, 3) != 0.0:
         raise NotYet("a text with fewer than n words has no n-gram: return 0.0")
     return "A test set that overlaps with the training text flatters the model."
@@ -99,7 +113,7 @@ def overlap(f) -> str:
 def calibrate(f) -> str:
     scores = torch.tensor([[-1.0, -1.5], [-1.0, -1.2], [-2.0, -1.0]])
     prior = torch.tensor([-1.0, -1.4])
-    got = torch.as_tensor(f(scores, prior)).long()
+    got = torch.as_tensor(f(scores.clone(), prior.clone())).long()
     if got.shape != (3,):
         raise NotYet(f"one class per text: shape (3,), not {tuple(got.shape)}")
     if got.tolist() == [0, 0, 1]:
@@ -127,8 +141,16 @@ def prompt(f) -> str:
             "there is a space at the end: the next token would have to be a word "
             "without its space"
         )
-    if "=Bonjour" in got or "= Bonjour" not in got:
+    if "Bonjour" not in got:
+        raise NotYet("the example pairs come first, each in a line of its own")
+    if "Bonjour. =" in got:
+        raise NotYet("the English sentence stands before '=', the French one after it")
+    if "=Bonjour" in got or ".=" in got or "= Bonjour" not in got:
         raise NotYet("a space on either side of '=' in the example pairs")
+    if got.endswith("=\n"):
+        raise NotYet(
+            "there is a line feed at the end: the model would start a new line"
+        )
     if got.count("\n") < 2:
         raise NotYet("each pair has a line of its own")
     if not got.endswith("="):

@@ -45,7 +45,7 @@ def cut(f) -> str:
     return "tokenise_reviews cuts reviews in the same way."
 
 
-@checker("sentiment-padding")
+@checker("sentiment-padding", without=("token_fraction",))
 def padding(f) -> str:
     lengths = [3, 9, 4, 8, 5, 9, 3]
     shuffled, by_length = list(range(7)), sorted(range(7), key=lengths.__getitem__)

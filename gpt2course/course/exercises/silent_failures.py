@@ -28,6 +28,7 @@ def schedule(f) -> str:
             [s / 50 if s < 50 else 0.0 for s in range(100)],
             "stops too early",
         ),
+        ("a rate of 0 in the middle", [0.5, 1.0, 0.0, 0.5, 0.2], "stops too early"),
         ("a cosine over the whole run", cosine, "none"),
         ("a cosine whose first rate is 0", [0.0, *cosine], "none"),
         ("a constant rate", [1e-3] * 20, "none"),
@@ -103,7 +104,8 @@ def leak(f) -> str:
         "So Short",
         "cat good",
     )
-    test = [copied, changed, own, shares_four, brief, in_order]
+    part_of_a_word, across = "is a very good program", "a very good programmer so"
+    test = [copied, changed, own, shares_four, brief, in_order, part_of_a_word, across]
     got = list(f(list(train), list(test)))
     if any(text not in test for text in got):
         raise NotYet("give the test texts themselves, unchanged")
@@ -118,6 +120,12 @@ def leak(f) -> str:
         (shares_four, False, "it shares only four words in a row"),
         (brief, True, "it has two words, and both stand in a row in a training text"),
         (in_order, False, "both words occur in a training text, but not side by side"),
+        (
+            part_of_a_word,
+            False,
+            "'program' is only a part of 'programmer': compare words",
+        ),
+        (across, False, "its run goes from one training text into the next"),
     ):
         if (text in got) != right:
             raise NotYet(f"{text!r} should {'' if right else 'not '}be found: {why}")
@@ -141,6 +149,7 @@ def rate(f) -> str:
         ({1e-4: [3.5, 3.4, 3.4], 1e-3: [3.5, 3.3, 3.1], 1e-2: [3.5, 6.1, 2.9]}, 1e-3),
         ({3e-4: [3.5, 3.4, 3.2], 3e-3: [3.5, nan, nan], 3e-2: [nan, nan, nan]}, 3e-4),
         ({1e-5: [3.5, 3.5, 3.5], 1e-2: [3.5, 4.1, 3.6]}, 1e-5),
+        ({1e-4: [3.5, 3.4, 3.4], 1e-3: [3.5, nan, 3.2]}, 1e-4),
         ({1e-1: [3.5, 9.0, 8.0]}, None),
     )
     for runs, right in cases:

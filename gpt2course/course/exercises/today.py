@@ -20,10 +20,14 @@ def _same_shape(got: object, x: torch.Tensor) -> None:
         raise NotYet(f"the shape must be {tuple(x.shape)}; yours is {shape}")
 
 
-@checker("today-rmsnorm", tensors=True, without=(F.rms_norm,))
+@checker(
+    "today-rmsnorm",
+    tensors=True,
+    without=(F.rms_norm, torch.rms_norm, torch.nn.RMSNorm),
+)
 def rmsnorm(f) -> str:
     x, weight, eps = torch.randn(2, 5, 8) + 3, torch.randn(8), 1e-5
-    got, right = f(x, weight, eps), F.rms_norm(x, (8,), weight, eps)
+    got, right = f(x.clone(), weight, eps), F.rms_norm(x, (8,), weight, eps)
     _same_shape(got, x)
     if torch.allclose(got, F.layer_norm(x, (8,), weight, eps=eps), atol=1e-4):
         raise NotYet(
@@ -52,7 +56,7 @@ def rmsnorm(f) -> str:
         )
     small, eps = torch.full((1, 8), 1e-3), 1e-2
     if not torch.allclose(
-        f(small, weight, eps), F.rms_norm(small, (8,), weight, eps), atol=1e-6
+        f(small.clone(), weight, eps), F.rms_norm(small, (8,), weight, eps), atol=1e-6
     ):
         raise NotYet(
             "for a small x the result is wrong: eps is added to the mean "
@@ -81,7 +85,7 @@ def _rotated(
 @checker("today-rotary", tensors=True)
 def rotary(f) -> str:
     x, positions = torch.randn(2, 3, 5, 8), torch.tensor([0, 1, 5, 20, 21])
-    got, right = f(x, positions), _rotated(x, positions)
+    got, right = f(x.clone(), positions), _rotated(x, positions)
     _same_shape(got, x)
     if torch.allclose(got, right, atol=1e-4):
         return "Position 0 is left alone, and every other vector keeps its length."
@@ -116,7 +120,7 @@ def groups(f) -> str:
     q = torch.randn(2, 6, 5, 4)
     k, v = torch.randn(2, 2, 2, 5, 4).unbind(0)
     right = attention(q, k.repeat_interleave(3, dim=1), v.repeat_interleave(3, dim=1))
-    got = f(q, k, v)
+    got = f(q.clone(), k.clone(), v.clone())
     _same_shape(got, q)
     if torch.allclose(
         got, attention(q, k.repeat(1, 3, 1, 1), v.repeat(1, 3, 1, 1)), atol=1e-5
@@ -135,7 +139,7 @@ def groups(f) -> str:
             "for 6 query heads and 2 heads of keys, the first three "
             "query heads should use keys 0"
         )
-    one = f(q, k[:, :1], v[:, :1])
+    one = f(q.clone(), k[:, :1].clone(), v[:, :1].clone())
     if not torch.allclose(
         one, attention(q, k[:, :1].expand(q.shape), v[:, :1].expand(q.shape)), atol=1e-5
     ):
@@ -153,6 +157,7 @@ def swiglu(f) -> str:
         (768, 100, 2100),
         (6, 1, 16),
         (8, 64, 64),
+        (4, 2, 10),
     ):
         got = f(C, multiple_of)
         if got is None:
@@ -175,6 +180,11 @@ def swiglu(f) -> str:
                 f"{what}, you round down to {got}; round up, so that no "
                 "parameter is lost"
             )
+        if got == -(-8 * C // (3 * multiple_of)) * multiple_of:
+            raise NotYet(
+                f"{what} it should be {right}; yours is {got}: round {8 * C}/3 down to "
+                "a whole number first"
+            )
         if got == -(-4 * C // multiple_of) * multiple_of:
             raise NotYet(
                 f"{what}, {got} comes from 4C: three matrices need two thirds of that"
@@ -188,7 +198,7 @@ def experts(f) -> str:
     logits = torch.tensor(
         [[2.0, 0.0, 1.0, -1.0], [0.0, -3.0, 0.5, 3.0], [-5.0, -2.0, -4.0, -3.0]]
     )
-    got = f(logits, 2)
+    got = f(logits.clone(), 2)
     _same_shape(got, logits)
     top, chosen = logits.topk(2, dim=-1)
     right = torch.zeros_like(logits).scatter(-1, chosen, top.softmax(-1))
@@ -210,7 +220,9 @@ def experts(f) -> str:
         raise NotYet(
             f"for logits\n{logits}\nand k=2 it should be\n{right}\nyours is\n{got}"
         )
-    if not torch.allclose(f(logits, 1), F.one_hot(logits.argmax(-1), 4).float()):
+    if not torch.allclose(
+        f(logits.clone(), 1), F.one_hot(logits.argmax(-1), 4).float()
+    ):
         raise NotYet("with k=1 the best expert has the weight 1")
     return (
         "Negative logits are no obstacle: only their order and their differences count."

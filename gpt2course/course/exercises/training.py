@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -116,13 +117,16 @@ def groups(f) -> str:
         if len(given) != len(wanted):
             raise NotYet(f"group {number} holds a parameter twice")
     torch.optim.AdamW(got)
+    if (other := f(model, 0.3)[0]["weight_decay"]) != 0.3:
+        raise NotYet(f"asked for a weight_decay of 0.3, the first group has {other}")
     return "Norms and biases keep the size that the gradient gives them."
 
 
 @checker("training-clip")
 def clip(f) -> str:
     given = [torch.tensor([2.0, 1.0]), torch.tensor([[2.0]])]  # a norm of 3 together
-    got = [torch.as_tensor(g) for g in f([g.clone() for g in given], 1.0)]
+    passed = [g.clone() for g in given]
+    got = [torch.as_tensor(g) for g in f(passed, 1.0)]
     if [g.shape for g in got] != [g.shape for g in given]:
         raise NotYet("give a list of tensors with the shapes of the gradients")
     if torch.allclose(got[0], given[0] / given[0].norm()):
@@ -146,10 +150,16 @@ def clip(f) -> str:
             "norm 3, limit 2: each number should be two thirds, "
             f"{(given[0] * 2 / 3).tolist()}; yours is {looser[0].tolist()}"
         )
-    small = [torch.tensor([0.3, 0.4])]
-    if not torch.allclose(torch.as_tensor(f(small, 1.0)[0]), torch.tensor([0.3, 0.4])):
-        raise NotYet("a gradient below the limit stays as it is; yours was changed")
-    zero = torch.as_tensor(f([torch.zeros(2)], 1.0)[0])
+    if not all(map(torch.equal, passed, given)):
+        raise NotYet("the gradients that came in have changed: return new tensors")
+    for limit in (1.0, 2.0):
+        small = next(iter(f([torch.tensor([0.3, 0.4])], limit)))
+        if not torch.allclose(torch.as_tensor(small), torch.tensor([0.3, 0.4])):
+            raise NotYet(
+                f"a gradient below the limit stays as it is; a norm of 0.5 with limit "
+                f"{limit:g} was changed"
+            )
+    zero = torch.as_tensor(next(iter(f([torch.zeros(2)], 1.0))))
     if not torch.isfinite(zero).all():
         raise NotYet(
             "a gradient of zeros gives NaN: its norm is 0, do not divide by it"
@@ -164,9 +174,12 @@ def atomic(f) -> str:
         path = Path(folder) / "state"
         path.write_text(old, encoding="utf-8")
         seen: list[str] = []
+        beside = False
 
         def pull_the_plug(*_: object) -> None:
             """Called around everything that happens: what would a reader find now?"""
+            nonlocal beside
+            beside = beside or os.listdir(folder) not in ([], [path.name])
             found = path.read_text(encoding="utf-8") if path.exists() else None
             if found not in (old, new) and not seen:
                 seen.append(
@@ -196,9 +209,14 @@ def atomic(f) -> str:
                 f"the new text is there, and so is {left[0]!r}; rename it instead of "
                 "copying"
             )
+        if not beside:
+            raise NotYet(
+                "the new text was written in another folder, which may lie on another "
+                "disk, where a rename becomes a copy: write it beside the file"
+            )
         other = Path(folder) / "first"
         f(new, other)
-        if other.read_text(encoding="utf-8") != new:
+        if not other.exists() or other.read_text(encoding="utf-8") != new:
             raise NotYet("where there is no file yet, there should be one afterwards")
     return "Against a power cut it also takes os.fsync: gpt2course/files.py has it."
 

@@ -97,6 +97,10 @@ WRONG = {
             "is dtype used?",
         ),
         (lambda w, s, dtype: 0.5, "yours is 0.5"),
+        (
+            lambda w, s, dtype: ((w - s).to(dtype) != w.to(dtype)).float().mean(),
+            "round the result",
+        ),
     ],
     "clinic-guard": [
         (stepping(lambda loss, _: True), "a loss that is NaN"),
@@ -113,5 +117,13 @@ WRONG = {
         (stepping(lambda *_: False), "the optimizer has to step"),
         (stepping(everything, gives="yes"), "must be True or False"),
         (every_gradient, "your code raised AttributeError: 'NoneType'"),
+        (
+            stepping(lambda _, gradients: everything(gradients[0], gradients)),
+            "look at the loss, too",
+        ),
+        (
+            stepping(lambda loss, g: any(bool(t.isfinite().all()) for t in (loss, *g))),
+            "a loss that is NaN",
+        ),
     ],
 }

@@ -69,6 +69,18 @@ def by_largest(values):
     return max(range(len(values)), key=values.__getitem__)
 
 
+def without_punctuation(written, reference):
+    """Punctuation is deleted and separates nothing."""
+    texts = (re.sub(r"[^\w\s]|_", "", text) for text in (written, reference))
+    return f1(*count_shared(*texts))
+
+
+def from_precision_and_recall(written, reference):
+    """Divides by the words of a text without words."""
+    p, r = precision(written, reference), recall(written, reference)
+    return 2 * p * r / (p + r) if p + r else 0.0
+
+
 WRONG = {
     "evaluating-windows": [
         (all_of_each, "is predicted twice"),
@@ -84,6 +96,11 @@ WRONG = {
         (lambda logits, ids: logits.argmax(-1) == ids, "not one per token"),
         (lambda logits, ids: (logits.argmax(-1) == ids).any(), "is not the most"),
         (lambda logits, ids: logits[0].argmax() == ids[0], "the last token"),
+        (
+            lambda logits, ids: (logits.argmax(-1) == ids)[[0, -1]].all(),
+            "the middle token",
+        ),
+        (lambda logits, ids: None, "nothing here yet"),
     ],
     "evaluating-norm": [
         (lambda scores, endings: by_largest(scores), "because it is short"),
@@ -94,6 +111,15 @@ WRONG = {
             ),
             "return the index",
         ),
+        (
+            lambda scores, endings: by_largest(
+                [
+                    s / len(e.replace(" ", ""))
+                    for s, e in zip(scores, endings, strict=True)
+                ]
+            ),
+            "a space is a character",
+        ),
     ],
     "evaluating-rouge": [
         (lambda w, r: f1(*count_shared(w, r, clip=False)), "it counts once"),
@@ -101,5 +127,7 @@ WRONG = {
         (by_spaces, "punctuation is no part of it"),
         (precision, "precision alone"),
         (recall, "recall alone"),
+        (without_punctuation, "'well-made' has two words"),
+        (from_precision_and_recall, "no division by zero"),
     ],
 }

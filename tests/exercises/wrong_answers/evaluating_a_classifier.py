@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from gpt2course.sentiment import wilson_interval
+
 
 def matrix(truth, predicted):
     return [
@@ -34,6 +36,16 @@ def in_half_open_bin(confidence, correct, low, high):
     return confidence[inside].mean(), correct[inside].float().mean()
 
 
+def ones_everywhere(confidence, correct, low, high):
+    inside = (confidence >= low) & ((confidence < high) | (confidence == 1))
+    return confidence[inside].mean(), correct[inside].float().mean()
+
+
+def without_low(confidence, correct, low, high):
+    inside = (confidence > low) & ((confidence < high) | (high == 1))
+    return confidence[inside].mean(), correct[inside].float().mean()
+
+
 WRONG = {
     "evaluating-a-classifier-confusion": [
         (
@@ -42,6 +54,7 @@ WRONG = {
         ),
         (lambda truth, predicted: [[1, 1], [1, 1]], "it should be"),
         (lambda truth, predicted: [[9, 0], [0, 0]], "must add up to 4"),
+        (lambda truth, predicted: [2, 0, 0, 2], "two rows of two counts"),
     ],
     "evaluating-a-classifier-threshold": [
         (
@@ -57,6 +70,7 @@ WRONG = {
     "evaluating-a-classifier-interval": [
         (wald, "the textbook interval"),
         (lambda k, n: (k / n, k / n), "it should be 0.5958 to 0.9821"),
+        (wilson_interval, "in the fifth digit"),
     ],
     "evaluating-a-classifier-paired": [
         (one_sided, "one side alone"),
@@ -75,5 +89,7 @@ WRONG = {
         (lambda p, correct, low, high: (0.5, 0.5), "the mean confidence is 0.535"),
         (lambda p, correct, low, high: (0.5, 0.535), "the mean confidence comes first"),
         (in_half_open_bin, "belongs to the last bin"),
+        (ones_everywhere, "only if high is 1"),
+        (without_low, "use >="),
     ],
 }

@@ -21,6 +21,13 @@ def best_pair(start, end, longest):
     return start.argmax(), end.argmax()
 
 
+def one_longer(start, end, longest):
+    """One token more than allowed."""
+    table = start[:, None] + end
+    allowed = torch.ones_like(table).triu().tril(longest).bool()
+    return divmod(int(table.masked_fill(~allowed, -torch.inf).argmax()), len(end))
+
+
 WRONG = {
     "family-shapes": [
         (
@@ -57,6 +64,7 @@ WRONG = {
     "family-span": [
         (best_pair, "ends before it starts"),
         (lambda start, end, longest: (0, len(end) - 1), "the best span is"),
+        (one_longer, "your span (0, 2) has 3 tokens"),
     ],
     "family-words": [
         (
@@ -69,6 +77,13 @@ WRONG = {
                 for w, b in zip(words, [None, *words], strict=False)
             ],
             "the first token of a word",
+        ),
+        (
+            lambda words, labels: [
+                labels[w] if w is not None and after in (w + 1, None) else -100
+                for w, after in zip(words, [*words[1:], None], strict=True)
+            ],
+            "it should be [-100, 5, 7, -100]",
         ),
     ],
 }

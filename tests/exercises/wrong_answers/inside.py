@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from gpt2course.course.interpret import induction_scores, previous_token_scores
+
 
 def in_place(y, head, n_head):
     D = y.size(-1) // n_head
@@ -49,12 +51,25 @@ def centred(parts):
     return parts - parts.mean(dim=-1, keepdim=True)
 
 
+def always_one(y, head, n_head):
+    D, y = y.size(-1) // n_head, y.clone()
+    y[..., D : 2 * D] = 0
+    return y
+
+
+def first_text(y, head, n_head):
+    D, y = y.size(-1) // n_head, y.clone()
+    y[0, :, head * D : (head + 1) * D] = 0
+    return y
+
+
 WRONG = {
     "inside-previous": [
         (lambda w: w.diagonal(dim1=-2, dim2=-1).mean(-1), "the token itself"),
         (lambda w: w.diagonal(-1, dim1=-2, dim2=-1).sum(-1) / w.size(-1), "T - 1"),
         (lambda w: w.diagonal(1, dim1=-2, dim2=-1).mean(-1), "the token after"),
         (lambda w: w.diagonal(-1, dim1=-2, dim2=-1).mean(), "for each head"),
+        (lambda w: previous_token_scores([w])[0], "previous_token_scores computes it"),
     ],
     "inside-lens": [
         (lambda stream, ln_f, head: head(stream), "what ln_f gives"),
@@ -67,6 +82,8 @@ WRONG = {
         (every_third, "side by side"),
         (n_head_wide, "4 each, not 3"),
         (keeps_only_it, "keeps only one"),
+        (always_one, "for head 0 of 4"),
+        (first_text, "of both are 0"),
     ],
     "inside-induction": [
         (lambda w: back_by(w, w.size(-1) // 2), "the earlier occurrence itself"),
@@ -74,6 +91,10 @@ WRONG = {
         (
             lambda w: w.diagonal(1 - w.size(-1) // 2, dim1=-2, dim2=-1).mean(-1),
             "has not occurred before",
+        ),
+        (
+            lambda w: induction_scores([w], w.size(-1) // 2)[0],
+            "induction_scores computes it",
         ),
     ],
     "inside-recovered": [
@@ -88,6 +109,12 @@ WRONG = {
                 (patched - corrupted) / (clean - corrupted)
             ),
             "raise a ValueError",
+        ),
+        (
+            lambda clean, corrupted, patched: (
+                (patched - corrupted) / abs(clean - corrupted)
+            ),
+            "keep the signs",
         ),
     ],
     "inside-split": [
@@ -108,6 +135,12 @@ WRONG = {
                 centred(parts) @ direction / spread_of(parts.sum(0))
             ),
             "the gain of ln_f",
+        ),
+        (
+            lambda parts, gain, direction: (
+                centred(parts) @ (gain * direction) / parts.sum(0).std(correction=0)
+            ),
+            "1e-5 is added to the variance",
         ),
     ],
 }

@@ -72,12 +72,42 @@ def lines(pairs, sentence, sep=" = ", end=" =", between="\n"):
     return between.join([f"{a}{sep}{b}" for a, b in pairs] + [f"{sentence}{end}"])
 
 
+def last_column(before, ours, larger):
+    """A later column overwrites an earlier one."""
+    won = {c.split(",")[0]: gain > 0 for c, gain in gains(before, ours, larger).items()}
+    return sorted(name for name in won if won[name])
+
+
+def without_punctuation(test, train, n=8):
+    """Punctuation is deleted and separates nothing."""
+    clean = [re.sub(r"[^\w\s]|_", "", text) for text in (test, *train)]
+    known = {g for text in clean[1:] for g in grams(text, n)}
+    own = grams(clean[0], n)
+    return sum(g in known for g in own) / len(own) if own else 0.0
+
+
+def with_underscores(test, train, n=8):
+    """An underscore is a letter."""
+    joined_up = [text.replace("_", "") for text in (test, *train)]
+    known = {g for text in joined_up[1:] for g in grams(text, n)}
+    own = grams(joined_up[0], n)
+    return sum(g in known for g in own) / len(own) if own else 0.0
+
+
+def parts_of_words(test, train, n=8):
+    """As texts, not as words."""
+    whole = [" ".join(g[0] for g in grams(text, 1)) for text in train]
+    own = [" ".join(g) for g in grams(test, n)]
+    return sum(any(g in t for t in whole) for g in own) / len(own) if own else 0.0
+
+
 WRONG = {
     "paper-improved": [
         (rises, "less is better there"),
         (any_column, "needs every column"),
         (ties, "a tie is no win"),
         (columns, "these are columns"),
+        (last_column, "not only the last"),
     ],
     "paper-filter": [
         (lambda s, stop: max(s, key=s.get), "the space in front"),
@@ -99,6 +129,9 @@ WRONG = {
         (as_sets, "counts twice"),
         (joined, "do not cross texts"),
         (per_word, "divide by the number of n-grams"),
+        (without_punctuation, "'one-two three' has three words"),
+        (with_underscores, "'one_two three' has three words"),
+        (parts_of_words, "compare whole words"),
     ],
     "paper-calibrate": [
         (lambda s, p: s.argmax(-1), "without calibration"),
@@ -110,5 +143,8 @@ WRONG = {
         (lambda p, s: lines(p, s, between=" "), "a line of its own"),
         (lambda p, s: lines(p, s, end=""), "the model continues"),
         (lambda p, s: lines(p, s, sep="="), "either side"),
+        (lambda p, s: lines([(b, a) for a, b in p], s), "the French one after"),
+        (lambda p, s: f"{s} =", "the example pairs come first"),
+        (lambda p, s: lines(p, s) + "\n", "a line feed at the end"),
     ],
 }

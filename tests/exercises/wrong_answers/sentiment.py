@@ -25,6 +25,15 @@ def padded(rows, pad, left=False):
     return {"input_ids": torch.tensor(input_ids), "labels": labels}
 
 
+def token_fraction(lengths, order, batch_size=16):
+    """As the page has it."""
+    batches = [
+        [lengths[i] for i in order[start : start + batch_size]]
+        for start in range(0, len(order), batch_size)
+    ]
+    return sum(lengths) / sum(max(batch) * len(batch) for batch in batches)
+
+
 WRONG = {
     "sentiment-cut": [
         (lambda ids, n: ids[:n], "the beginning alone"),
@@ -47,6 +56,7 @@ WRONG = {
             "each batch has its own width",
         ),
         (lambda lengths, order, size: 1.5, "at most 1"),
+        (token_fraction, "token_fraction computes it"),
     ],
     "sentiment-batch": [
         (lambda rows, pad: padded(rows, pad, left=True), "padded on the left"),

@@ -86,6 +86,26 @@ def other_direction(logits, input_ids):
     return int(torch.stack(losses).argmin())
 
 
+def runs(text, n):
+    words = text.lower().split()
+    k = min(n, len(words))
+    return [" ".join(words[i : i + k]) for i in range(len(words) - k + 1)]
+
+
+def shares_characters(train, test, n=5):
+    return [t for t in test if any(r in o.lower() for r in runs(t, n) for o in train)]
+
+
+def shares_with_all_joined(train, test, n=5):
+    whole = f" {' '.join(train).lower()} "
+    return [t for t in test if any(f" {r} " in whole for r in runs(t, n))]
+
+
+def ends_finite(runs):
+    sound = [r for r, ls in runs.items() if ls[-1] < 1e9 and not rises(ls)]
+    return max(sound, default=None)
+
+
 WRONG = {
     "silent-failures-schedule": [
         (lambda rates: "fine", "one of the three texts"),
@@ -103,6 +123,16 @@ WRONG = {
             ),
             "a constant rate",
         ),
+        (
+            lambda rates: (
+                "rises to the end"
+                if rates[-1] == max(rates) > min(rates)
+                else "stops too early"
+                if rates[-2] == 0
+                else "none"
+            ),
+            "a rate of 0 in the middle",
+        ),
     ],
     "silent-failures-collator": [
         (hides_every_end, "would never learn to stop"),
@@ -113,6 +143,8 @@ WRONG = {
         (shares_any_word, "should not be found"),
         (shares_the_whole_text, "five words in a row are the same"),
         (lambda train, test, n=5: ["another text"], "give the test texts themselves"),
+        (shares_characters, "compare words"),
+        (shares_with_all_joined, "one training text into the next"),
     ],
     "silent-failures-rate": [
         (first_that_does_not_rise, "smaller steps only take longer"),
@@ -121,6 +153,7 @@ WRONG = {
         (falls_at_once, "itself among them"),
         (lambda runs: max(runs), "it jumped on its way"),
         (lambda runs: list(runs).index(max(runs)), "the rate itself is asked for"),
+        (ends_finite, "ask math.isfinite"),
     ],
     "silent-failures-ahead": [
         (smallest_sum, "You compare sums"),

@@ -74,6 +74,11 @@ WRONG = {
             lambda x, w, eps: x / (x.pow(2).mean(-1, True).sqrt() + eps) * w,
             "inside the root",
         ),
+        (lambda x, w, eps: torch.rms_norm(x, (8,), w, eps), "rms_norm computes it"),
+        (
+            lambda x, w, eps: torch.nn.functional.rms_norm(x, (8,), w, eps),
+            "rms_norm computes it",
+        ),
     ],
     "today-rotary": [
         (lambda x, p: x[0], "the shape must be"),
@@ -96,6 +101,7 @@ WRONG = {
         (lambda C, m: 8 * C // 3 // m * m, "you round down"),
         (lambda C, m: -(-4 * C // m) * m, "two thirds of that"),
         (lambda C, m: float(-(-(8 * C // 3) // m) * m), "a whole number"),
+        (lambda C, m: -(-8 * C // (3 * m)) * m, "down to a whole number first"),
     ],
     "today-experts": [
         (lambda logits, k: logits.softmax(-1), "every expert has"),

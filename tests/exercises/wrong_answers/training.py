@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 
 def one_group(model, weight_decay):
@@ -61,6 +64,30 @@ def step_before(step, orders, n):
     return [row for order in orders for row in order][max(0, step - 1) * n :][:n]
 
 
+def norm_of(gradients):
+    return math.sqrt(sum(float(g.square().sum()) for g in gradients))
+
+
+def groups_of(model):
+    parameters = list(model.parameters())
+    return [
+        {"params": [p for p in parameters if p.dim() >= 2]},
+        {"params": [p for p in parameters if p.dim() < 2]},
+    ]
+
+
+def elsewhere(text, path):
+    with tempfile.TemporaryDirectory() as folder:
+        straight(text, Path(folder) / "new")
+        shutil.move(Path(folder) / "new", path)
+
+
+def only_over_an_old_one(text, path):
+    if path.exists():
+        straight(text, path.with_name("beside"))
+        os.replace(path.with_name("beside"), path)
+
+
 WRONG = {
     "training-steps": [
         (
@@ -89,6 +116,13 @@ WRONG = {
             lambda m, w: groups_without_zero(m, w)[:1] * 2,
             "group 1 should be 0.0; it is 0.1",
         ),
+        (
+            lambda m, w: [
+                {**g, "weight_decay": d}
+                for g, d in zip(groups_of(m), (0.1, 0.0), strict=True)
+            ],
+            "asked for a weight_decay of 0.3",
+        ),
     ],
     "training-clip": [
         (
@@ -106,6 +140,20 @@ WRONG = {
             "stays as it is",
         ),
         (lambda gradients, limit: gradients[:1], "the shapes of the gradients"),
+        (
+            lambda gradients, limit: [
+                g * (limit / max(norm_of(gradients), 1.0)) for g in gradients
+            ],
+            "with limit 2 was changed",
+        ),
+        (
+            lambda gradients, limit: [
+                g.mul_(limit / 3) if n > limit else g
+                for n in [norm_of(gradients)]
+                for g in gradients
+            ],
+            "return new tensors",
+        ),
     ],
     "training-atomic": [
         (straight, "leaves 0 of 400,000 characters"),
@@ -113,6 +161,8 @@ WRONG = {
         (renames_too_early, "of 400,000 characters; write beside it, close"),
         (leaves_a_copy, "so is 'beside'"),
         (lambda text, path: None, "still holds the old text"),
+        (elsewhere, "write it beside the file"),
+        (only_over_an_old_one, "where there is no file yet"),
     ],
     "training-resume": [
         (epochs_with_gaps, "a step always has 4 rows, the rest from the next epoch"),
