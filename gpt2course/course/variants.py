@@ -1104,8 +1104,9 @@ VARIANTS: dict[str, Variant] = {
     "evaluating-rouge": Variant(
         "Write `rouge_1(written, reference)`: the F-score of shared words. A word is a "
         "run of letters and digits, in lower case; everything else separates words. A "
-        "word counts as often as it stands in *both* texts. With s shared words, w words "
-        "written and r in the reference it is (1 + β²) s / (w + β² r), and β is BETA; "
+        "word counts as often as it stands in *both* texts. With s shared words, w "
+        "words written and r in the reference it is (1 + β²) s / (w + β² r), and β is "
+        "BETA; "
         "0.0 without a shared word. (With 1 it is the F1.)",
         "import re\n"
         "from collections import Counter\n\n"
