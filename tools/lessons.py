@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from gpt2course.course import VARIANTS
 from tools.chapters import (
     Rating,
     exercise_name,
@@ -154,7 +155,11 @@ def box(chapter: Path, notes: Sequence[str]) -> Iterator[str]:
         yield from objectives["body"].strip().split("\n")
         yield ""
     for one in listed:
-        yield f"- {one.line}, {one.rating.minutes} min"
+        variant = one.label.removeprefix("ex-") in VARIANTS
+        yield (
+            f"- {one.line}, {one.rating.minutes} min"
+            f"{', with a variant' if variant else ''}"
+        )
     yield ""
     yield from notes
     yield ":::"

@@ -23,12 +23,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "intervene": ["ablated", "ablation_costs", "patched", "patching_effects"],
         "live": [
-            "LiveFile",
-            "as_read",
-            "export_live",
-            "file_content",
-            "logits_without",
-            "merges_of",
+            *("LEAST_AGREEMENT", "LiveFile", "MOST_KL", "as_read", "export_live"),
+            *("file_content", "logits_without", "merges_of"),
         ],
         "notebook": ["code_of", "glue", "INK", "show", "table", "Text", "visible"],
         "opening": ["start", "to_drive"],
@@ -41,6 +37,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "recorded": [
             *("real_evaluations", "real_next_tokens", "real_samples", "real_speed"),
         ],
+        "variants": ["VARIANTS"],
         "widgets": ["explore", "live_loss", "probability_bars", "static", "surprise"],
     },
 )

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 MOST_BYTES = 8_000_000  # of the file that a reader downloads
-LEAST_AGREEMENT = 0.97  # int8 is used when it chooses the same token this often ...
-MOST_KL = 0.005  # ... and its distribution is this close, in nats per token
+#: int8 is used when it chooses the same token at least this often ...
+LEAST_AGREEMENT = 0.97
+#: ... and its distribution is this close, in nats per token
+MOST_KL = 0.005
 REVIEWS = 24  # validation reviews on which that is measured
 
 

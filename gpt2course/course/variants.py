@@ -319,6 +319,7 @@ def broken_model(dice: random.Random) -> torch.nn.Module:
     return torch.nn.ParameterDict(parameters)
 
 
+#: the exercises that have variants: name -> variant
 VARIANTS: dict[str, Variant] = {
     "gpt2-needed": Variant(
         "Write `needed(probabilities, share)` for a tensor of probabilities: how many "

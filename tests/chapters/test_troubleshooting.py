@@ -65,7 +65,7 @@ def test_the_page_has_the_messages_and_says_where_others_are_from() -> None:
     assert len(OWN) >= 30
     assert len(OF_OTHERS) >= 3
     rest = {where for _, where in BOXES} - {"", *(where for _, where in OF_OTHERS)}
-    assert rest == {"Python", "torch: compiled"}
+    assert rest == {"Python", "a shell", "torch: compiled"}
 
 
 def test_every_message_is_in_a_box_or_listed_once() -> None:

@@ -8,6 +8,7 @@ import pytest
 from references import BOOK
 from samples import spoiled
 
+from gpt2course.course import VARIANTS
 from tools.chapters import ConvertError
 from tools.lessons import exercises, guide, lesson, teaching
 from tools.notebooks import convert
@@ -90,6 +91,7 @@ def test_the_pages_show_every_chapter_and_only_exercises_that_exist() -> None:
     )
     assert made.count("<details>") == len(teaching(BOOK))
     assert made.count("**They ask:**") >= 20
+    assert made.count(" min, with a variant") == len(VARIANTS)
     assert sum(len(exercises(chapter)) for chapter in teaching(BOOK)) > 100
     plans = "\n".join(cell.source for cell in convert(BOOK / "instructor.md").cells)
     assert plans.count("- **0:00**") >= 13
