@@ -26,6 +26,8 @@ class SentimentConfig:
         layer_decay: the learning rate of a layer, divided by that of the layer above.
         target_replication: fraction of the loss that comes from all positions, 0 to 1;
             the rest comes from the last token.
+        token_dropout: fraction of the tokens whose embedding is set to 0 in training,
+            0 to below 1; others are drawn in each pass.
         save_steps: optimizer steps between two checkpoints.
         logging_steps: optimizer steps between two rows of the log.
         eval_steps: optimizer steps between two evaluations on validation reviews.
@@ -48,6 +50,7 @@ class SentimentConfig:
     learning_rate: float = 1e-3
     layer_decay: float = 1.0
     target_replication: float = 0.5
+    token_dropout: float = 0.0
     save_steps: int = 100
     logging_steps: int = 20
     eval_steps: int = 500
@@ -81,6 +84,7 @@ class SentimentConfig:
             )
         check_max_length(self.max_length)
         check_target_replication(self.target_replication)
+        check_token_dropout(self.token_dropout)
 
 
 def check_max_length(max_length: int) -> None:
@@ -106,6 +110,19 @@ def check_target_replication(target_replication: float) -> None:
         raise ValueError(
             f"target_replication is {target_replication}; it is a fraction of the "
             "loss, so it must lie between 0 and 1"
+        )
+
+
+def check_token_dropout(token_dropout: float) -> None:
+    """It is a fraction, and not all tokens can be left out.
+
+    Raises:
+        ValueError: token_dropout is negative, or 1 or more.
+    """
+    if not 0 <= token_dropout < 1:
+        raise ValueError(
+            f"token_dropout is {token_dropout}; it is a fraction of the tokens, so it "
+            "must be at least 0 and below 1"
         )
 
 

@@ -136,6 +136,7 @@ def finetune_sentiment(
         train,
         validation.shuffle(seed=config.seed).select(fifth),
         target_replication=config.target_replication,
+        token_dropout=config.token_dropout,
         optimizer=torch.optim.AdamW(groups, betas=(0.9, 0.98)),
     )
     trainer.add_callback(SealCallback())

@@ -27,7 +27,10 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
-from gpt2course.sentiment.config import check_target_replication
+from gpt2course.sentiment.config import (
+    check_target_replication,
+    check_token_dropout,
+)
 from gpt2course.sentiment.dataset import LengthBuckets, pad_right
 from gpt2course.sentiment.model import patch_classifier
 from gpt2course.training import LossNotFinite
@@ -100,10 +103,14 @@ class ReviewTrainer(Trainer):
         train_dataset: of `review_dataset`.
         eval_dataset: of `review_dataset`.
         target_replication: as in `classification_loss`.
+        token_dropout: fraction of the tokens whose embedding is set to 0 in training;
+            the others are scaled up, as dropout does (Iyyer et al. 2015, "Deep
+            Unordered Composition Rivals Syntactic Methods for Text Classification",
+            where it is called word dropout).
         optimizer: Trainer's own AdamW by default.
 
     Raises:
-        ValueError: target_replication outside 0 to 1.
+        ValueError: target_replication outside 0 to 1, token_dropout outside 0 to 1.
         LossNotFinite: while training or evaluating, when the loss becomes NaN or
             infinite.
 
@@ -118,9 +125,11 @@ class ReviewTrainer(Trainer):
         eval_dataset: Dataset,
         *,
         target_replication: float = 0.0,
+        token_dropout: float = 0.0,
         optimizer: torch.optim.Optimizer | None = None,
     ) -> None:
         check_target_replication(target_replication)
+        check_token_dropout(token_dropout)
         patch_classifier(model)  # it may come from elsewhere
         super().__init__(
             model=model,
@@ -133,6 +142,7 @@ class ReviewTrainer(Trainer):
             callbacks=[ReportCallback()],
         )
         self.target_replication = target_replication
+        self.token_dropout = token_dropout
         self.remove_callback(PrinterCallback)  # the log reports instead
         self.remove_callback(ProgressCallback)
 
@@ -164,8 +174,13 @@ class ReviewTrainer(Trainer):
                 model, inputs, return_outputs, num_items_in_batch
             )
         input_ids = inputs["input_ids"]
-        outputs = model(input_ids=input_ids, output_hidden_states=True)
         classifier = self.accelerator.unwrap_model(model)
+        read = {"input_ids": input_ids}
+        if self.token_dropout:
+            kept = torch.ones(*input_ids.shape, 1, device=input_ids.device)
+            kept = F.dropout(kept, self.token_dropout)  # (B, T, 1)
+            read = {"inputs_embeds": classifier.transformer.wte(input_ids) * kept}
+        outputs = model(**read, output_hidden_states=True)
         loss = classification_loss(
             classifier.score(outputs.hidden_states[-1]),  # (B, T, 2)
             (input_ids != classifier.config.pad_token_id).sum(-1),
