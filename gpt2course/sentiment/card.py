@@ -44,6 +44,7 @@ the first {head} and the last {tail} are read.
 | loss | cross-entropy of the label: {last:.0%} at the last token, {every:.0%} at all |
 | optimizer | AdamW, peak learning rate {learning_rate}, weight decay 0.01 |
 | layer decay | {layer_decay} |
+| token dropout | {token_dropout} |
 | schedule | linear warm-up over the first 5 % of steps, then half a cosine down to 0 |
 | seed, precision | {seed}; float32, stored as float16 |
 | hardware | {hardware} |

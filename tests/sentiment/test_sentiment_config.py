@@ -33,6 +33,9 @@ def test_values_that_are_not_positive_and_finite_are_refused(name, value):
         ("target_replication", 2, "between 0 and 1"),
         ("target_replication", -0.1, "between 0 and 1"),
         ("target_replication", float("nan"), "between 0 and 1"),
+        ("token_dropout", 1, "at least 0 and below 1"),
+        ("token_dropout", -0.1, "at least 0 and below 1"),
+        ("token_dropout", float("nan"), "at least 0 and below 1"),
     ],
 )
 def test_values_outside_their_range_are_refused(name, value, limit):
@@ -49,7 +52,8 @@ def test_the_names_are_trainers():
     ours = {field.name for field in dataclasses.fields(SentimentConfig)}
     assert ours - theirs == {
         *("checkpoint", "max_train_samples", "short_sentences", "max_length"),
-        *("layer_decay", "target_replication", "labelled_sentences"),
+        *("layer_decay", "target_replication", "token_dropout"),
+        "labelled_sentences",
     }
 
 

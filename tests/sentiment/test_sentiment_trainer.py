@@ -51,15 +51,40 @@ def test_target_replication_by_hand():
         assert loss == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["target_replication", "token_dropout"])
 def test_a_fraction_above_one_is_refused(
+    small_classifier, few_reviews, small_tokenizer, tmp_path, name
+):
+    rows = review_dataset(few_reviews["test"], small_tokenizer)
+    with pytest.raises(ValueError, match=f"{name} is 2;"):
+        ReviewTrainer(
+            *(small_classifier, training_arguments(tmp_path), rows, rows), **{name: 2}
+        )
+
+
+def test_token_dropout_drops_whole_tokens_and_only_in_training(
     small_classifier, few_reviews, small_tokenizer, tmp_path
 ):
     rows = review_dataset(few_reviews["test"], small_tokenizer)
-    with pytest.raises(ValueError, match="target_replication is 2;"):
-        ReviewTrainer(
-            *(small_classifier, training_arguments(tmp_path), rows, rows),
-            target_replication=2,
-        )
+    trainer = ReviewTrainer(
+        *(small_classifier, training_arguments(tmp_path), rows, rows),
+        token_dropout=0.25,
+    )
+    batch = trainer.data_collator([rows[i] for i in range(len(rows))])
+    embeddings = small_classifier.transformer.wte(batch["input_ids"]).detach()
+    seen = []
+    small_classifier.transformer.drop.register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0].detach())
+    )
+    positions = small_classifier.transformer.wpe.weight[: embeddings.size(1)].detach()
+    for training in (True, False):
+        small_classifier.train(training)
+        trainer.compute_loss(small_classifier, batch)
+    dropped, whole = (hidden - positions for hidden in seen)
+    torch.testing.assert_close(whole, embeddings)
+    kept = dropped.abs().amax(-1) > 1e-6  # (B, T)
+    assert 0.2 < 1 - kept.float().mean() < 0.3
+    torch.testing.assert_close(dropped[kept], embeddings[kept] / 0.75)
 
 
 @pytest.mark.parametrize("target_replication", [0.0, 0.5])
