@@ -232,11 +232,11 @@ def test_typing_sliders_and_choosing(visit):  # noqa: F811
     page.mouse.wheel(0, 900)
     page.wait_for_timeout(300)
     expect(text).to_have_text(f"The actors were {word}")
-    live.get_by_role("button", name="Back").click()
+    live.get_by_role("button", name="Back", exact=True).click()
     now = "([e, start, n]) => e.textContent.startsWith(start) && e.textContent.length"
     handle = text.element_handle()
     page.wait_for_function(f"{now} === n", arg=[handle, "The actors were", 15])
-    live.get_by_role("button", name="One token").click()
+    live.get_by_role("button", name="One token", exact=True).click()
     page.wait_for_function(f"{now} > n", arg=[handle, "The actors were", 15])
     assert visit.problems == []
 
@@ -244,7 +244,7 @@ def test_typing_sliders_and_choosing(visit):  # noqa: F811
 def test_it_writes_fast_and_the_page_stays_free(visit, capsys):  # noqa: F811
     page = visit(LIVE)
     live = start(page)
-    write = live.get_by_role("button", name="Write")
+    write = live.get_by_role("button", name="Write", exact=True)
     speeds = []
     page.evaluate(
         """() => {
@@ -264,7 +264,7 @@ def test_it_writes_fast_and_the_page_stays_free(visit, capsys):  # noqa: F811
         write.click()
         live.locator("> .gl-live > .gl-note", has_text="per second").wait_for()
         speeds.append(float(live.get_attribute("data-speed")))
-        live.get_by_role("button", name="Start over").click()
+        live.get_by_role("button", name="Start over", exact=True).click()
     longest = page.evaluate("window.longest")
     with capsys.disabled():
         print(f"\nlive: {speeds} tokens per second, longest pause {longest:.0f} ms")
@@ -278,8 +278,8 @@ def test_it_writes_fast_and_the_page_stays_free(visit, capsys):  # noqa: F811
     # the same button stops
     live.get_by_label("Top-k").focus()
     write.click()
-    live.get_by_role("button", name="Stop").click()
-    live.get_by_role("button", name="Write").wait_for()
+    live.get_by_role("button", name="Stop", exact=True).click()
+    live.get_by_role("button", name="Write", exact=True).wait_for()
     assert visit.problems == []
 
 
@@ -288,13 +288,13 @@ def test_a_long_text_is_refused_with_its_length(visit):  # noqa: F811
     live = start(page)
     live.get_by_label("Your text").fill("word " * 3000)
     live.get_by_text(re.compile(r"This text has \d+ tokens, and the model")).wait_for()
-    expect(live.get_by_role("button", name="Write")).to_be_disabled()
+    expect(live.get_by_role("button", name="Write", exact=True)).to_be_disabled()
     live.get_by_label("Your text").fill("")  # then a text of the model's own
     page.wait_for_function(
         "e => e.textContent.startsWith('<|endoftext|>')",
         arg=live.locator(".gl-text").first.element_handle(),
     )
-    expect(live.get_by_role("button", name="Write")).to_be_enabled()
+    expect(live.get_by_role("button", name="Write", exact=True)).to_be_enabled()
     assert visit.problems == []
 
 
@@ -508,7 +508,7 @@ def test_the_walk_by_button_and_keyboard(visit):  # noqa: F811
     expect(page.locator(".gl-says")).to_have_text(still)
     current = whole.locator(".gl-card[aria-current] .gl-part")
     expect(current).to_have_text("Tokens")
-    whole.get_by_role("button", name="Next").click()
+    whole.get_by_role("button", name="Next", exact=True).click()
     expect(current).to_have_text("Token embeddings")
     for _ in range(3):
         page.keyboard.press("ArrowRight")
@@ -617,9 +617,9 @@ def test_the_real_gpt2_by_choice(visit):  # noqa: F811
     expect(live.locator(".gl-panel-attention")).to_contain_text("for the mini only")
     ids = live.locator(".gl-panel-tokens .gl-tokens").nth(1).locator("small")
     before = ids.all_inner_texts()
-    live.get_by_role("button", name="One token").click()
+    live.get_by_role("button", name="One token", exact=True).click()
     page.wait_for_function("document.querySelector('gpt2-live').written.length === 1")
-    live.get_by_role("button", name="One token").click()
+    live.get_by_role("button", name="One token", exact=True).click()
     page.wait_for_function("document.querySelector('gpt2-live').written.length === 2")
     written = page.evaluate("document.querySelector('gpt2-live').written")
     assert written == [int(before[-1]) + 1, int(before[-1]) + 2]
@@ -641,7 +641,7 @@ def test_without_the_cdn_or_the_hub_the_mini_works_on(visit, what):  # noqa: F81
     error.wait_for(timeout=PATIENT)
     expect(error).to_contain_text("could not be loaded")
     expect(error).to_contain_text("The mini works on")
-    live.get_by_role("button", name="One token").click()
+    live.get_by_role("button", name="One token", exact=True).click()
     page.wait_for_function("document.querySelector('gpt2-live').written.length === 1")
     expect(live.get_by_role("button", name="Load the real GPT-2")).to_be_enabled()
 

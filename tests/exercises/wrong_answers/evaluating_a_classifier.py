@@ -46,6 +46,10 @@ def without_low(confidence, correct, low, high):
     return confidence[inside].mean(), correct[inside].float().mean()
 
 
+def with_more_digits(k, n):
+    return wilson_interval(k, n)
+
+
 WRONG = {
     "evaluating-a-classifier-confusion": [
         (
@@ -70,7 +74,7 @@ WRONG = {
     "evaluating-a-classifier-interval": [
         (wald, "the textbook interval"),
         (lambda k, n: (k / n, k / n), "it should be 0.5958 to 0.9821"),
-        (wilson_interval, "in the fifth digit"),
+        (with_more_digits, "in the fifth digit"),
     ],
     "evaluating-a-classifier-paired": [
         (one_sided, "one side alone"),
