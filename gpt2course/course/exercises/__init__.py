@@ -409,7 +409,7 @@ def _used_by(function: types.FunctionType) -> Iterator[object]:
         used = found.pop()
         if not isinstance(used, types.ModuleType):
             yield used
-        elif id(used) not in modules:  # torch.nn.functional lies in a module of one
+        elif id(used) not in modules:  # modules within modules, too
             modules.add(id(used))
             yield used
             found += [vars(used).get(other) for other in names]
