@@ -41,7 +41,7 @@ the first {head} and the last {tail} are read.
 |---|---|
 | training texts | {texts} |
 | steps | {steps:,} of {per_device_train_batch_size} texts, {num_train_epochs} epochs |
-| loss | cross-entropy of the label: {last:.0%} at the last token, {every:.0%} at all |
+| loss | {loss} |
 | optimizer | AdamW, peak learning rate {learning_rate}, weight decay 0.01 |
 | layer decay | {layer_decay} |
 | token dropout | {token_dropout} |
@@ -103,8 +103,7 @@ def write_classifier_card(
         tail=run["max_length"] // 2,
         texts=_training_texts(run, train_reviews),
         steps=log[-1]["step"],
-        last=1 - run["target_replication"],
-        every=run["target_replication"],
+        loss=_loss(run),
         hardware=hardware,
         minutes=log[-1]["seconds"] / 60,
         evaluations=", ".join(evaluations) or "not evaluated",
@@ -129,6 +128,17 @@ def _training_texts(run: dict, train_reviews: int) -> str:
             '(Pang and Lee 2005, "Seeing stars")'
         )
     return texts
+
+
+def _loss(run: dict) -> str:
+    every = run["target_replication"]
+    loss = (
+        f"cross-entropy of the label: {1 - every:.0%} at the last token, "
+        f"{every:.0%} at all"
+    )
+    if run["lm_coef"]:
+        loss += f"; and {run['lm_coef']} times that of the next token"
+    return loss
 
 
 def _figure(split: str, result: dict) -> str:

@@ -28,6 +28,8 @@ class SentimentConfig:
             the rest comes from the last token.
         token_dropout: fraction of the tokens whose embedding is set to 0 in training,
             0 to below 1; others are drawn in each pass.
+        lm_coef: weight of the language model's loss beside the label's; 0 leaves it
+            out. The network then keeps on learning to predict the next token.
         save_steps: optimizer steps between two checkpoints.
         logging_steps: optimizer steps between two rows of the log.
         eval_steps: optimizer steps between two evaluations on validation reviews.
@@ -51,6 +53,7 @@ class SentimentConfig:
     layer_decay: float = 1.0
     target_replication: float = 0.5
     token_dropout: float = 0.0
+    lm_coef: float = 0.0
     save_steps: int = 100
     logging_steps: int = 20
     eval_steps: int = 500
@@ -85,6 +88,7 @@ class SentimentConfig:
         check_max_length(self.max_length)
         check_target_replication(self.target_replication)
         check_token_dropout(self.token_dropout)
+        check_lm_coef(self.lm_coef)
 
 
 def check_max_length(max_length: int) -> None:
@@ -123,6 +127,19 @@ def check_token_dropout(token_dropout: float) -> None:
         raise ValueError(
             f"token_dropout is {token_dropout}; it is a fraction of the tokens, so it "
             "must be at least 0 and below 1"
+        )
+
+
+def check_lm_coef(lm_coef: float) -> None:
+    """It is the weight of a loss.
+
+    Raises:
+        ValueError: lm_coef is negative or not finite.
+    """
+    if not 0 <= lm_coef < float("inf"):
+        raise ValueError(
+            f"lm_coef is {lm_coef}; it is the weight of a loss, so it must be finite "
+            "and at least 0"
         )
 
 

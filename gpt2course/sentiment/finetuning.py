@@ -137,6 +137,7 @@ def finetune_sentiment(
         validation.shuffle(seed=config.seed).select(fifth),
         target_replication=config.target_replication,
         token_dropout=config.token_dropout,
+        lm_coef=config.lm_coef,
         optimizer=torch.optim.AdamW(groups, betas=(0.9, 0.98)),
     )
     trainer.add_callback(SealCallback())

@@ -27,7 +27,9 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
+from gpt2course.loss import IGNORE_INDEX, cross_entropy, shift
 from gpt2course.sentiment.config import (
+    check_lm_coef,
     check_target_replication,
     check_token_dropout,
 )
@@ -93,6 +95,30 @@ def classification_loss(
     return (1 - target_replication) * last + target_replication * replicated
 
 
+def language_model_loss(logits: Tensor, input_ids: Tensor, lengths: Tensor) -> Tensor:
+    """How well a classifier's body still predicts the next token of its reviews.
+
+    Args:
+        logits: (B, T, V) of the language model at every position.
+        input_ids: (B, T) int64, with padding on the right.
+        lengths: (B,) tokens of each review.
+
+    Returns:
+        scalar, in nats per token: the mean over reviews of each one's mean. A review of
+        one token has nothing to predict and counts as 0.
+
+    Source: Radford et al. 2018, "Improving Language Understanding by Generative
+    Pre-Training", equation 5 (L1 beside L2). Chapter: evaluating-a-classifier.
+    """
+    if input_ids.size(1) < 2:
+        return logits.sum() * 0.0
+    position = torch.arange(input_ids.size(1), device=input_ids.device)
+    padding = position >= lengths[:, None]  # (B, T)
+    labels = input_ids.masked_fill(padding, IGNORE_INDEX)
+    losses = cross_entropy(*shift(logits, labels), reduction="none")  # (B, T - 1)
+    return (losses.sum(-1) / (lengths - 1).clamp(min=1)).mean()
+
+
 class ReviewTrainer(Trainer):
     """Trainer for reviews: length buckets, padding on the right, target replication.
 
@@ -107,10 +133,12 @@ class ReviewTrainer(Trainer):
             the others are scaled up, as dropout does (Iyyer et al. 2015, "Deep
             Unordered Composition Rivals Syntactic Methods for Text Classification",
             where it is called word dropout).
+        lm_coef: weight of `language_model_loss` in training; 0 leaves it out.
         optimizer: Trainer's own AdamW by default.
 
     Raises:
-        ValueError: target_replication outside 0 to 1, token_dropout outside 0 to 1.
+        ValueError: target_replication or token_dropout outside 0 to 1, a negative or
+            infinite lm_coef.
         LossNotFinite: while training or evaluating, when the loss becomes NaN or
             infinite.
 
@@ -126,10 +154,12 @@ class ReviewTrainer(Trainer):
         *,
         target_replication: float = 0.0,
         token_dropout: float = 0.0,
+        lm_coef: float = 0.0,
         optimizer: torch.optim.Optimizer | None = None,
     ) -> None:
         check_target_replication(target_replication)
         check_token_dropout(token_dropout)
+        check_lm_coef(lm_coef)
         patch_classifier(model)  # it may come from elsewhere
         super().__init__(
             model=model,
@@ -143,6 +173,7 @@ class ReviewTrainer(Trainer):
         )
         self.target_replication = target_replication
         self.token_dropout = token_dropout
+        self.lm_coef = lm_coef
         self.remove_callback(PrinterCallback)  # the log reports instead
         self.remove_callback(ProgressCallback)
 
@@ -168,7 +199,7 @@ class ReviewTrainer(Trainer):
     def compute_loss(
         self, model, inputs, return_outputs=False, num_items_in_batch=None
     ):
-        """In training the loss with target replication; in evaluation the model's."""
+        """In training the losses above; in evaluation the model's."""
         if not model.training:
             return super().compute_loss(
                 model, inputs, return_outputs, num_items_in_batch
@@ -181,12 +212,15 @@ class ReviewTrainer(Trainer):
             kept = F.dropout(kept, self.token_dropout)  # (B, T, 1)
             read = {"inputs_embeds": classifier.transformer.wte(input_ids) * kept}
         outputs = model(**read, output_hidden_states=True)
+        hidden = outputs.hidden_states[-1]  # (B, T, C)
+        lengths = (input_ids != classifier.config.pad_token_id).sum(-1)
         loss = classification_loss(
-            classifier.score(outputs.hidden_states[-1]),  # (B, T, 2)
-            (input_ids != classifier.config.pad_token_id).sum(-1),
-            inputs["labels"],
-            self.target_replication,
+            classifier.score(hidden), lengths, inputs["labels"], self.target_replication
         )
+        if self.lm_coef:
+            # the head is the token embedding: as in GPT-2, both are one matrix
+            logits = F.linear(hidden, classifier.transformer.wte.weight)  # (B, T, V)
+            loss = loss + self.lm_coef * language_model_loss(logits, input_ids, lengths)
         return (loss, outputs) if return_outputs else loss
 
 

@@ -36,6 +36,9 @@ def test_values_that_are_not_positive_and_finite_are_refused(name, value):
         ("token_dropout", 1, "at least 0 and below 1"),
         ("token_dropout", -0.1, "at least 0 and below 1"),
         ("token_dropout", float("nan"), "at least 0 and below 1"),
+        ("lm_coef", -0.1, "at least 0"),
+        ("lm_coef", float("inf"), "finite"),
+        ("lm_coef", float("nan"), "finite"),
     ],
 )
 def test_values_outside_their_range_are_refused(name, value, limit):
@@ -52,7 +55,7 @@ def test_the_names_are_trainers():
     ours = {field.name for field in dataclasses.fields(SentimentConfig)}
     assert ours - theirs == {
         *("checkpoint", "max_train_samples", "short_sentences", "max_length"),
-        *("layer_decay", "target_replication", "token_dropout"),
+        *("layer_decay", "target_replication", "token_dropout", "lm_coef"),
         "labelled_sentences",
     }
 

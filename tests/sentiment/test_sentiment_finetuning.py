@@ -61,7 +61,7 @@ def test_sentences_are_read_as_well_as_some_of_the_reviews(
     small_checkpoint, few_reviews, tmp_path
 ):
     changes = {"num_train_epochs": 1, "max_train_samples": 16, "short_sentences": 24}
-    config = SentimentConfig(small_checkpoint, **RUN | changes)
+    config = SentimentConfig(small_checkpoint, lm_coef=0.5, **RUN | changes)
     finetune_sentiment(few_reviews, config, tmp_path)
     state = json.loads((tmp_path / "checkpoint-5/trainer_state.json").read_text())
     assert state["max_steps"] == 5  # 40 texts in batches of 8
@@ -71,6 +71,7 @@ def test_sentences_are_read_as_well_as_some_of_the_reviews(
     card = (tmp_path / "README.md").read_text()
     texts = "16 reviews, and up to 24 short sentences of the training reviews"
     assert f"| training texts | {texts} |" in card
+    assert "50% at all; and 0.5 times that of the next token |" in card
     assert "\n    the command\n" in card
 
 

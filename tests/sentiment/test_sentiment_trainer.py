@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sentiment_samples import training_arguments
+from transformers import GPT2LMHeadModel
 
 from gpt2course.sentiment import (
     ACCURACY_METRIC,
@@ -87,9 +88,57 @@ def test_token_dropout_drops_whole_tokens_and_only_in_training(
     torch.testing.assert_close(dropped[kept], embeddings[kept] / 0.75)
 
 
-@pytest.mark.parametrize("target_replication", [0.0, 0.5])
+def test_the_language_models_loss_counts_each_review_once_and_no_padding(
+    small_classifier, few_reviews, small_tokenizer, tmp_path
+):
+    reviews = review_dataset(few_reviews["test"], small_tokenizer)
+    trainer = ReviewTrainer(
+        *(small_classifier, training_arguments(tmp_path), reviews, reviews),
+        lm_coef=0.5,
+    )
+    rows = [reviews[i] for i in range(4)]
+    for i, row in enumerate(rows):  # the first has one token, nothing to predict
+        row["input_ids"] = row["input_ids"][: 1 + 9 * i]
+    for module in small_classifier.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    head = GPT2LMHeadModel(small_classifier.config).eval()
+    head.transformer.load_state_dict(small_classifier.transformer.state_dict())
+    assert head.lm_head.weight is head.transformer.wte.weight
+    with torch.no_grad():
+        nats = [
+            head(input_ids=ids, labels=ids).loss.item()
+            for ids in (torch.tensor([row["input_ids"]]) for row in rows[1:])
+        ]
+    batch = trainer.data_collator(rows)
+    small_classifier.train()
+    beside = trainer.compute_loss(small_classifier, batch).item()
+    trainer.lm_coef = 0.0
+    alone = trainer.compute_loss(small_classifier, batch).item()
+    assert beside - alone == pytest.approx(0.5 * sum(nats) / len(rows), rel=1e-5)
+
+
+def test_reviews_of_one_token_teach_the_label_alone(
+    small_classifier, few_reviews, small_tokenizer, tmp_path
+):
+    reviews = review_dataset(few_reviews["test"], small_tokenizer)
+    trainer = ReviewTrainer(
+        *(small_classifier, training_arguments(tmp_path), reviews, reviews),
+        lm_coef=0.5,
+    )
+    small_classifier.train()
+    batch = trainer.data_collator([{"input_ids": [7], "labels": 1}])
+    loss = trainer.compute_loss(small_classifier, batch)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(small_classifier.score.weight.grad).all()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"target_replication": 0.5}, {"lm_coef": 0.5}], ids=str
+)
 def test_accumulated_batches_are_one_large_batch(
-    small_checkpoint, few_reviews, small_tokenizer, tmp_path, target_replication
+    small_checkpoint, few_reviews, small_tokenizer, tmp_path, options
 ):
     """Otherwise Trainer multiplies loss and gradient by the number of batches."""
     rows = review_dataset(few_reviews["train"], small_tokenizer).select(range(32))
@@ -107,9 +156,7 @@ def test_accumulated_batches_are_one_large_batch(
             max_grad_norm=1e9,
             train_sampling_strategy="sequential",
         )
-        trainer = ReviewTrainer(
-            model, arguments, rows, rows, target_replication=target_replication
-        )
+        trainer = ReviewTrainer(model, arguments, rows, rows, **options)
         trainer.train()
         logged.append(trainer.state.log_history[0])
     assert logged[0]["loss"] == pytest.approx(logged[1]["loss"], rel=1e-4)
