@@ -153,4 +153,4 @@ def entropy(f) -> str:
     p = torch.tensor([0.5, 0.25, 0.25])
     if abs((got := float(f(p))) - 2**1.5) > 1e-3:
         raise NotYet(f"for {p.tolist()} it should be {2**1.5:.3f}; yours is {got:.3f}")
-    return "The same number for a whole text is its perplexity."
+    return "Perplexity is built in the same way, from the loss on what really came."
