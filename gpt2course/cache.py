@@ -26,7 +26,7 @@ class KVCache:
 
     Raises:
         ValueError: max_length outside 1..n_positions; `update` with more tokens than
-            there is room for.
+            there is room for, or with another number of sequences.
 
     Source: the `past` of OpenAI's release; transformers.DynamicCache.
     Chapter: the KV cache.
@@ -88,6 +88,11 @@ class KVCache:
                 "shorten the text or make a larger cache"
             )
         keys, values = self.layers[layer]
+        if len(k) != len(keys):
+            raise ValueError(
+                f"{len(k)} sequences do not belong to a cache of {len(keys)}; make one "
+                "with this batch_size"
+            )
         keys[:, :, self.length : end] = k
         values[:, :, self.length : end] = v
         return keys[:, :, :end], values[:, :, :end]
@@ -97,7 +102,15 @@ class KVCache:
 
         Args:
             rows: (B,) int64.
+
+        Raises:
+            ValueError: another number of rows.
         """
+        if len(rows) != self._store.size(2):
+            raise ValueError(
+                f"{len(rows)} rows for a cache of {self._store.size(2)} sequences; "
+                "pass one for each"
+            )
         filled = self._store[..., : self.length, :]
         filled.copy_(filled.index_select(2, rows))
 

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpt2course.arguments import rows_of_ids, token_ids
 from gpt2course.model import GPT2
 
 #: the label of a token that does not count, by the convention of torch and Hugging Face
@@ -60,8 +61,16 @@ def cross_entropy(logits: Tensor, targets: Tensor, reduction: str = "mean") -> T
         a float32 scalar; with "none" one number per target, in the shape of targets.
         The mean of no target at all is NaN.
 
+    Raises:
+        ValueError: targets of another shape than the logits.
+
     Source: torch.nn.functional.cross_entropy, which computes it. Chapter: the loss.
     """
+    if targets.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"targets {tuple(targets.shape)} do not match logits "
+            f"{tuple(logits.shape)}; each row of logits has one target"
+        )
     loss = F.cross_entropy(
         logits.flatten(0, -2).float(),
         targets.flatten(),
@@ -134,6 +143,11 @@ def _window_and_stride(
     """Fill in what was not given; refuse a stride that leaves tokens out."""
     if window is None:
         window = model.config.n_positions
+    if not 1 <= window <= model.config.n_positions:
+        raise ValueError(
+            f"window is {window}; this model reads 1 to {model.config.n_positions} "
+            "tokens at once"
+        )
     if stride is None:
         stride = max(1, window // 2)
     if not 1 <= stride <= window:
@@ -166,12 +180,14 @@ def token_losses(
         end of the text.
 
     Raises:
-        ValueError: a stride outside 1..window.
+        ValueError: a text instead of ids, a window outside 1..n_positions, a stride
+            outside 1..window.
 
     Source: Shannon 1948, section 6: -log p is the information in an event.
     Chapter: the loss.
     """
     window, stride = _window_and_stride(model, window, stride)
+    ids = token_ids("ids", ids)
     parts = []
     for inputs, targets in _windows(ids, model.config.eos_token_id, window, stride):
         input_ids = torch.tensor([inputs], device=model.device)
@@ -209,14 +225,20 @@ def text_loss(
         the total, with loss (nats per token), perplexity and bits_per_character.
 
     Raises:
-        ValueError: no documents, or a stride outside 1..window.
+        ValueError: no documents, something else than lists of ids, no characters, a
+            window outside 1..n_positions, or a stride outside 1..window.
 
     Source: huggingface.co/docs/transformers/perplexity (the strided protocol).
     Chapter: the loss.
     """
     window, stride = _window_and_stride(model, window, stride)
-    if not documents or characters < 1:
+    documents = rows_of_ids("documents", documents, "document {}")
+    if not documents:
         raise ValueError("no text to score; pass at least one document")
+    if characters < 1:
+        raise ValueError(
+            f"characters is {characters}; pass the length of all documents together"
+        )
     eos = model.config.eos_token_id
     windows = []
     for ids in documents:

@@ -74,10 +74,18 @@ def attention(
         dropout: probability of dropping an attention weight.
 
     Returns:
-        (B, H, T, D).
+        (B, H, T, D). A query that may look at nothing gets 0, there NaN.
+
+    Raises:
+        ValueError: a mask of numbers, which the kernel would add to the scores.
 
     Source: torch.nn.functional.scaled_dot_product_attention. Chapter: attention.
     """
+    if mask is not None and mask.dtype != torch.bool:
+        raise ValueError(
+            f"mask has dtype {mask.dtype}; it must be torch.bool, True where looking "
+            "is allowed: pass mask.bool()"
+        )
     T = q.size(2)
     S = k.size(2)
     is_causal = mask is None and T == S  # the kernel's flag is wrong when T != S
@@ -103,7 +111,8 @@ def check_input(
 
     Raises:
         ValueError: input_ids that are no (B, T) tensor of whole numbers, an id outside
-            the vocabulary, a position outside n_positions, or more tokens than that.
+            the vocabulary, position_ids of another shape, a position outside
+            n_positions, or more tokens than that.
     """
     if not isinstance(input_ids, Tensor):
         raise ValueError(
@@ -123,6 +132,15 @@ def check_input(
         )
     _check_range("input_ids", input_ids, config.vocab_size, "tokens")
     if position_ids is not None:
+        if (
+            not isinstance(position_ids, Tensor)
+            or position_ids.shape != input_ids.shape
+        ):
+            given = getattr(position_ids, "shape", type(position_ids).__name__)
+            raise ValueError(
+                f"position_ids is {given}; it must be a tensor of the shape of "
+                f"input_ids, {tuple(input_ids.shape)}"
+            )
         _check_range("position_ids", position_ids, config.n_positions, "positions")
 
 

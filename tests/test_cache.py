@@ -76,3 +76,12 @@ def test_update_returns_old_and_new():
     keys, values = cache.update(1, v[:, :, :2], k[:, :, :2])
     assert torch.equal(keys, torch.cat((k, v[:, :, :2]), dim=2))
     assert torch.equal(values, torch.cat((v, k[:, :, :2]), dim=2))
+
+
+def test_another_number_of_sequences_is_refused():
+    cache = KVCache(TINY, batch_size=3)
+    k = torch.zeros(1, TINY.n_head, 2, TINY.head_size)
+    with pytest.raises(ValueError, match="1 sequences do not belong to a cache of 3"):
+        cache.update(0, k, k)
+    with pytest.raises(ValueError, match="1 rows for a cache of 3"):
+        cache.reorder(torch.tensor([1]))

@@ -163,7 +163,9 @@ def test_units():
     ("documents", "options", "says"),
     [
         ([], {}, "no text to score"),
-        ([[1]], {"characters": 0}, "no text to score"),
+        ([[1]], {"characters": 0}, "characters is 0; pass the length"),
+        ("a text", {}, "documents is the text 'a text'"),
+        ([[1]], {"window": 0}, "window is 0; this model reads 1 to 32 tokens"),
         (
             [[1]],
             {"stride": 0},
@@ -174,9 +176,14 @@ def test_units():
             {"stride": 9, "window": 8},
             "stride is 9; it must lie between 1 and the window of 8",
         ),
-        ([[1] * 40], {"window": 40}, "40 tokens are more than .* 32 positions"),
+        ([[1] * 40], {"window": 40}, "window is 40; this model reads 1 to 32 tokens"),
     ],
 )
 def test_nothing_sensible_to_score(documents, options, says):
     with pytest.raises(ValueError, match=says):
         text_loss(MODEL, documents, **{"characters": 1, **options})
+
+
+def test_targets_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"targets \(3, 2\) do not match"):
+        cross_entropy(torch.randn(2, 3, 5), torch.zeros(3, 2, dtype=torch.long))

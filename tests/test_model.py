@@ -229,3 +229,17 @@ def test_tables_are_never_asked_for_what_they_lack(input_ids, position_ids):
 
 def test_saving_shares_no_name_with_the_head():
     assert not any("lm_head" in name for name in to_hf(random_model()))
+
+
+def test_a_mask_of_numbers_is_refused():
+    """The kernel would add it to the scores."""
+    model, ids = random_model(), random_ids(TINY, 1, 5)
+    with pytest.raises(ValueError, match=r"mask has dtype torch.float32; .*mask.bool"):
+        model(ids, mask=torch.ones(5, 5).tril())
+
+
+def test_positions_have_the_shape_of_the_ids():
+    model, ids = random_model(), random_ids(TINY, 1, 5)
+    for positions in (torch.tensor([[3]]), [[0, 1, 2, 3, 4]]):
+        with pytest.raises(ValueError, match=r"shape of input_ids, \(1, 5\)"):
+            model(ids, position_ids=positions)

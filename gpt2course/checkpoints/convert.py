@@ -52,8 +52,8 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
         our names -> float32 tensors, copies.
 
     Raises:
-        CheckpointError: a tensor is missing, unknown, of the wrong shape, or holds NaN
-            or infinity.
+        CheckpointError: a tensor is missing, unknown, there twice, of the wrong shape,
+            or holds NaN or infinity; an lm_head.weight that is not wte.
 
     Source: transformers.GPT2LMHeadModel. Chapter: architecture.
     """
@@ -62,15 +62,24 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
     with torch.device("meta"):
         expected = GPT2(config).state_dict()
     result: dict[str, Tensor] = {}
+    head = None
     plain = plain_names(state)
     for name, tensor in state.items():
         key = plain[name].removeprefix("transformer.")
-        if key == "lm_head.weight" or CONSTANTS.search(f".{key}"):
+        if key == "lm_head.weight":
+            head = tensor
+            continue
+        if CONSTANTS.search(f".{key}"):
             continue
         if key not in expected:
             raise CheckpointError(
                 f"the checkpoint holds {name!r}, which GPT-2 does not have; "
                 f"{_explained(key)}"
+            )
+        if key in result:
+            raise CheckpointError(
+                f"{key!r} occurs twice, with and without the prefix 'transformer.'; "
+                "leave one of them out"
             )
         # a copy, as a view would change, or crash, when the file does
         tensor = tensor.detach().to(torch.float32, copy=True).contiguous()
@@ -93,6 +102,11 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
         raise CheckpointError(
             f"the checkpoint lacks {len(missing)} of {len(expected)} tensors, first "
             f"{missing[0]!r}"
+        )
+    if head is not None and not torch.equal(head.float(), result["wte.weight"]):
+        raise CheckpointError(
+            "lm_head.weight differs from wte.weight; in GPT-2 both are one matrix, and "
+            "a model with a head of its own is not read"
         )
     return result
 
@@ -122,10 +136,22 @@ def to_hf(model: GPT2, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
     Returns:
         name -> tensor on the CPU, without lm_head.weight, which is wte again.
 
+    Raises:
+        ValueError: a model whose layers were exchanged, packed or quantized.
+
     Source: transformers.GPT2LMHeadModel. Chapter: architecture.
     """
+    with torch.device("meta"):
+        expected = GPT2(model.config).state_dict()
+    state = model.state_dict()
+    if state.keys() != expected.keys():
+        odd = sorted(state.keys() ^ expected.keys())
+        raise ValueError(
+            f"{len(odd)} tensors are not those of a GPT-2 of this shape, first "
+            f"{odd[0]!r}; save the model from which a packed or quantized one was made"
+        )
     result = {}
-    for key, tensor in model.state_dict().items():
+    for key, tensor in state.items():
         if TRANSPOSED.search(key):
             tensor = tensor.t()
         result[f"transformer.{key}"] = tensor.detach().to("cpu", dtype).contiguous()
@@ -169,7 +195,9 @@ def read_model(folder: str | os.PathLike, config: GPT2Config | None = None) -> G
     except CheckpointError as error:
         if str(folder) in str(error):
             raise
-        raise CheckpointError(f"{weight_files(folder)[0]}: {error}") from None
+        files = weight_files(folder)
+        place = files[0] if len(files) == 1 else folder
+        raise CheckpointError(f"{place}: {error}") from None
     with torch.device("meta"):
         model = GPT2(config)
     model.load_state_dict(weights, assign=True)

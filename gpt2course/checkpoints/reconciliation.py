@@ -101,10 +101,13 @@ def reconcile(folder: Path) -> Reconciled:
                     "eos_token; set it in tokenizer_config.json"
                 )
             own = [vocab_size - 1]  # GPT-2's place for it
-        if eos is not None:
+            notes.append(f"a text ends at id {own[0]}, as config.json names no other")
+        if tokenizer is not None:
+            why = "has none"
+            if eos is not None:
+                why = f"has {eos}, outside the vocabulary of {vocab_size} tokens"
             notes.append(
-                f"a text ends at id {own[0]} of config.json, as the tokenizer's {eos} "
-                f"is outside the vocabulary of {vocab_size} tokens"
+                f"a text ends at id {own[0]} of config.json, as the tokenizer {why}"
             )
             tokenizer.eos_token = tokenizer.convert_ids_to_tokens(own[0])
         eos = own[0]

@@ -28,8 +28,8 @@ def load_tokenizer(name: str | None = None) -> PreTrainedTokenizerBase:
         name: as in `load_checkpoint`.
 
     Returns:
-        a transformers tokenizer; eos_token is `<|endoftext|>`, there is no pad token,
-        as in GPT-2.
+        a transformers tokenizer; eos_token is `<|endoftext|>`. GPT-2's has no pad
+        token; that of a folder may have one.
 
     Raises:
         CheckpointError: the folder has no readable tokenizer, or as `reconcile`.

@@ -21,7 +21,7 @@ def run(
         checkpoint: mini, gpt2, gpt2-medium, gpt2-large, gpt2-xl or a folder; by
             default GPT2COURSE_CHECKPOINT, else mini.
         data: embedded, hub or a folder with jokes.csv and reviews.csv; by default
-            GPT2COURSE_DATA, else embedded, and hub with a downloaded checkpoint.
+            GPT2COURSE_DATA, else embedded (hub if GPT2COURSE_CHECKPOINT is a download).
         json: print one JSON object.
     """
     facts = _machine() | _model(checkpoint) | _data(data)

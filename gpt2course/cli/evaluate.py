@@ -36,7 +36,7 @@ def run(
             default GPT2COURSE_CHECKPOINT, else mini.
         data: embedded (small sets made of film reviews), hub (WikiText-2, LAMBADA,
             HellaSwag and others) or a folder with TASK.jsonl; by default
-            GPT2COURSE_DATA, else embedded, and hub with a downloaded checkpoint.
+            GPT2COURSE_DATA, else embedded (hub if GPT2COURSE_CHECKPOINT is a download).
         limit: only the first examples of each task.
         window: tokens the model reads at once; by default all its positions.
         stride: tokens predicted per window after the first, for texts longer than a

@@ -33,7 +33,7 @@ def run(
         checkpoint: where to start from: mini, gpt2, gpt2-medium, gpt2-large, gpt2-xl
             or a folder; by default GPT2COURSE_CHECKPOINT, else mini.
         data: embedded, hub or a folder with jokes.csv (ID,Joke); by default
-            GPT2COURSE_DATA, else embedded, and hub with a downloaded checkpoint.
+            GPT2COURSE_DATA, else embedded (hub if GPT2COURSE_CHECKPOINT is a download).
         drop_crude: leave out jokes that contain a word of a short list.
         row_length: tokens of a packed row; longer jokes are left out; by default 128,
             or the model's positions if these are fewer.

@@ -28,9 +28,11 @@ def run(
         settings: the run.
         output: folder for the classifier, its log and its card.
         data: embedded, hub or a folder with reviews.csv (text,label); by default
-            GPT2COURSE_DATA, else embedded, and hub with a downloaded checkpoint.
+            GPT2COURSE_DATA, else embedded (hub if GPT2COURSE_CHECKPOINT is a download).
         json: print one JSON object.
     """
+    import torch
+
     from gpt2course.data import load_reviews
     from gpt2course.sentiment import finetune_sentiment, write_classifier_card
     from gpt2course.training import hardware
@@ -48,7 +50,7 @@ def run(
             command=command_line(
                 "finetune-sentiment", output="FOLDER", data=data, **options
             ),
-            hardware=hardware("auto", 1),
+            hardware=hardware("cuda" if torch.cuda.is_available() else "cpu", 1),
         )
     if json:
         print_json(folder=str(output), **results)

@@ -29,7 +29,7 @@ IMDB_REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
 #: what the labels 0 and 1 mean
 LABELS = ["negative", "positive"]
 HELD_OUT = 2500  #: reviews in the validation split, and as many in the test split
-#: the fewest reviews of a label that a split may have
+#: the fewest reviews of a label that a collection may have
 OF_EACH_LABEL = 10  # so that a tenth is a review
 
 

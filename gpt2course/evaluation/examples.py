@@ -7,6 +7,7 @@ reads the real ones.
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import re
@@ -17,7 +18,7 @@ from gpt2course.data import embedded_reviews, plain_text
 from gpt2course.evaluation.hub_data import hub_examples
 from gpt2course.evaluation.scoring import STOP_WORDS
 from gpt2course.files import read_bounded, sha256, with_byte_order_mark
-from gpt2course.settings import data_source
+from gpt2course.settings import data_source, unknown
 
 MOST = 500  # examples of an embedded set
 MOST_WORDS = 250  # of a context, so that it fits into the mini's window
@@ -51,14 +52,17 @@ def load_examples(task: str, source: str | None = None) -> list[Example]:
         dicts with at least the fields that FIELDS names.
 
     Raises:
-        ValueError: no such file, an empty one, or a line that is no example, by number.
+        ValueError: an unknown task, no such file, an empty one, or a line that is no
+            example, by number.
         HubError: the hub cannot be reached, or the task has no data there.
 
     Chapter: evaluating as the paper did.
     """
+    if task not in FIELDS:
+        raise unknown("task", task, list(FIELDS))
     source = data_source(source)
     if source == "embedded":
-        return _embedded(task)
+        return copy.deepcopy(_embedded(task))  # it stays as it is for the next call
     if source == "hub":
         return hub_examples(task)
     return read_examples(Path(source) / f"{task}.jsonl", task)
@@ -183,7 +187,7 @@ def content_words(text: str) -> list[str]:
 def last_word_of(review: str) -> Example | None:
     """A passage whose last word occurs in it before, as most of LAMBADA's do.
 
-    Five sentences at least and MOST_WORDS words at most; the first that fits. The last
+    Five sentences and MOST_WORDS words at most; the first that fits. The last
     word is a content word; punctuation after it is left out.
 
     Source: the form of Paperno et al. 2016, on film reviews and without the people who

@@ -234,9 +234,13 @@ def _begin_or_resume(path: Path, settings: dict) -> list[Row]:
     """
     content = read_bounded(path, MAX_BYTES) if path.exists() else b""
     whole = content[: content.rfind(b"\n") + 1]
-    if not whole:
+    if not content:
         write_text(path, _line({"settings": settings}))
         return []
+    if not whole:  # the first line is written at once, so it is never cut short
+        raise ValueError(
+            f"{path} holds no evaluation; remove it, or choose an empty folder"
+        )
     rows: list[Row] = []
     found = None
     for number, line in enumerate(whole.decode("utf-8", "replace").splitlines()):

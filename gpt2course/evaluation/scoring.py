@@ -119,10 +119,19 @@ class Reader:
         Returns:
             the word, without the space in front; "" if the first 40 tokens begin none.
 
+        Raises:
+            ValueError: a window without room for a word.
+
         Source: Radford et al. 2019, section 3.3, tells of such a filter; this is one
         reading of it. Chapter: evaluating as the paper did.
         """
-        ids = self.encode(context.rstrip())[-(self.window - MOST_WORD_TOKENS) :]
+        room = self.window - MOST_WORD_TOKENS
+        if room < 1:
+            raise ValueError(
+                f"window is {self.window}; a word may have {MOST_WORD_TOKENS} tokens, "
+                f"so it must be at least {MOST_WORD_TOKENS + 1}"
+            )
+        ids = self.encode(context.rstrip())[-room:]
         ids = ids or [self.model.config.eos_token_id]
         for token in self._next_logits(ids).topk(FIRST_TOKENS).indices.tolist():
             if not self.tokenizer.decode([token]).startswith(" "):

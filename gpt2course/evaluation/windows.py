@@ -142,6 +142,8 @@ def continuation_likelihoods(
     Chapter: evaluating as the paper did.
     """
     window, _ = check_window(model.config.n_positions, window, None)
+    if not pairs:
+        return []
     rows, targets = [], []
     for context, continuation in pairs:
         if not 1 <= len(continuation) <= window:

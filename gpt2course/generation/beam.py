@@ -67,8 +67,8 @@ def beam_search(
     config = model.config
     prompt = token_ids("input_ids", input_ids)
     check_prompts([prompt], max_new_tokens, config.n_positions)
-    whole_number("num_beams", num_beams, least=0)
-    if not 1 <= num_beams <= config.vocab_size // 2:
+    whole_number("num_beams", num_beams, least=1)
+    if num_beams > config.vocab_size // 2:
         raise ValueError(
             f"num_beams is {num_beams}; it must lie between 1 and "
             f"{config.vocab_size // 2}, half the tokens"

@@ -105,6 +105,7 @@ class CompiledWriter:
         if backend == "inductor":
             check_compiler(model.device.type)
         self.cache = StaticCache(model, self.max_length)
+        self._text = 0  # the number of the text that the cache holds
         # always at the same address, as a CUDA graph needs it
         self._token = torch.zeros(1, 1, dtype=torch.long, device=model.device)
         uses_cuda_graph = backend == "inductor" and model.device.type == "cuda"
@@ -142,18 +143,32 @@ class CompiledWriter:
     ) -> Iterator[int]:
         """The next token, again and again.
 
-        Args, Yields and Raises: as in `stream_tokens`.
+        Args, Yields and Raises: as in `stream_tokens`. One text at a time: a stream
+        that goes on after another has begun raises a ValueError.
         """
         prompt = token_ids("input_ids", input_ids)
+        if len(prompt) >= self.max_length:
+            raise ValueError(
+                f"the prompt has {len(prompt)} tokens and this writer room for "
+                f"{self.max_length}; make one with a larger max_length"
+            )
         check_prompts([prompt], max_new_tokens, self.max_length)
         if stop_ids is None:
             stop_ids = (self.model.config.eos_token_id,)
+        stop_ids = token_ids("stop_ids", stop_ids)
+        self._text += 1
+        text = self._text
         length = min(len(prompt) + max_new_tokens, self.max_length)
         ids = torch.tensor(
             [prompt + [0] * (length - len(prompt))], device=self.model.device
         )
         self._read(ids[:, : len(prompt)])
         for t in range(len(prompt), length):
+            if text != self._text:
+                raise ValueError(
+                    "another text was begun with this writer, whose cache holds one; "
+                    "finish a stream before the next, or make a second writer"
+                )
             self.cache.position.fill_(t - 1)
             torch.compiler.cudagraph_mark_step_begin()
             logits = self._step(self._token.copy_(ids[:, t - 1 : t]))

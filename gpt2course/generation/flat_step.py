@@ -65,7 +65,7 @@ def one_token(model: GPT2) -> Callable[..., Tensor]:
     for block in model.h:
         attn, mlp = block.attn, block.mlp
         used = (block.ln_1, attn.c_attn, attn.c_proj, block.ln_2, mlp.c_fc, mlp.c_proj)
-        blocks.append([_function(module) for module in used])
+        blocks.append((attn.layer, [_function(module) for module in used]))
     ln_f = _function(model.ln_f)
 
     def hidden(
@@ -80,7 +80,7 @@ def one_token(model: GPT2) -> Callable[..., Tensor]:
         else:
             position = F.embedding(position_ids[:, 0], wpe)
         x = F.embedding(input_ids[:, 0], wte) + position  # (B, C)
-        for layer, functions in enumerate(blocks):
+        for layer, functions in blocks:
             ln_1, c_attn, attn_proj, ln_2, c_fc, mlp_proj = functions
             q, k, v = c_attn(ln_1(x)).view(-1, 3, H, 1, D).unbind(1)
             k, v = cache.update(layer, k, v)
@@ -115,10 +115,9 @@ def is_plain(model: nn.Module, kinds: set[type] = PLAIN) -> bool:
     Returns:
         True for modules of these kinds, none of them hooked or training.
     """
-    if model.training:
-        return False
     for module in model.modules():
         hooked = module._forward_hooks or module._forward_pre_hooks
-        if type(module) not in kinds or hooked or "forward" in vars(module):
+        changed = hooked or "forward" in vars(module)
+        if type(module) not in kinds or changed or module.training:
             return False
     return True

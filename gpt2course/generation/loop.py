@@ -59,7 +59,8 @@ def stream_tokens(
 
     Raises:
         ValueError: an empty prompt, a text where ids are meant, an id outside the
-            vocabulary, a prompt that fills the context, max_new_tokens below 1.
+            vocabulary, a prompt that fills the context, max_new_tokens below 1, a cache
+            without room for the text.
         NotFinite: NaN or infinity among the logits.
 
     Chapter: token by token.
@@ -133,12 +134,23 @@ def generate_batch(
         new ids, one list per prompt, each up to and including its `<|endoftext|>`.
 
     Raises:
-        ValueError: as `stream_tokens`; the prompt is named by its number.
+        ValueError: as `stream_tokens`; a prompt that is empty or too long is named by
+            its number.
 
     Chapter: generation.
     """
-    eos = model.config.eos_token_id
-    rows = rows_of_ids("prompts", prompts, "input_ids")
+    eos, n_positions = model.config.eos_token_id, model.config.n_positions
+    rows = rows_of_ids("prompts", prompts, "prompt {}")
+    check_prompts(rows, max_new_tokens, n_positions)
+    lengths = [len(row) for row in rows]
+    if min(lengths) < max(lengths) and max(lengths) + max_new_tokens > n_positions:
+        # padded to the longest, the shorter ones would end where it has to
+        if generator is None or isinstance(generator, torch.Generator):
+            generator = [generator] * len(rows)
+        return [
+            generate(model, row, max_new_tokens, strategy=strategy, generator=own)
+            for row, own in zip(rows, generator, strict=True)
+        ]
     written: list[list[int]] = [[] for _ in rows]
     for next_ids in decode_steps(
         model, rows, max_new_tokens, strategy, generator, cache=None
@@ -183,6 +195,11 @@ def decode_steps(
     B = len(prompts)
     T = max(map(len, prompts))
     length = min(T + max_new_tokens, config.n_positions)
+    if cache is not None and cache.max_length < length - 1:
+        raise ValueError(
+            f"the cache has room for {cache.max_length} tokens and the text may have "
+            f"{length}; make one with max_length={length}, or ask for fewer new tokens"
+        )
     ids = torch.empty(B, length, dtype=torch.long, device=model.device)
     for row, prompt in zip(ids, prompts, strict=True):
         # padding repeats the first token, so that a repetition penalty meets no token

@@ -32,7 +32,8 @@ class ExchangedGPT2(GPT2):
         what: what the result is called in errors.
 
     Raises:
-        ValueError: a model on a GPU, not in float32 or in train mode.
+        ValueError: a model on a GPU, not in float32 or in train mode, or one whose
+            layers were exchanged before.
     """
 
     def __init__(
@@ -41,6 +42,11 @@ class ExchangedGPT2(GPT2):
         linear: Callable[[Tensor, Tensor | None], nn.Module],
         what: str,
     ) -> None:
+        if isinstance(model, ExchangedGPT2):
+            raise ValueError(
+                f"the layers of this model were exchanged already; make a {what} one "
+                "from the model that load_checkpoint returns"
+            )
         weight = model.wte.weight
         if weight.device.type != "cpu" or weight.dtype != torch.float32:
             raise ValueError(
@@ -87,8 +93,8 @@ class PackedLinear(nn.Module):
         super().__init__()
         self.rows = rows
         self.out_features, self.in_features = weight.shape
-        self.weight = weight.detach()
-        self.bias = None if bias is None else bias.detach()
+        self.register_buffer("weight", weight.detach())
+        self.register_buffer("bias", None if bias is None else bias.detach())
         self.packed = torch.ops.mkl._mkl_reorder_linear_weight(
             self.weight.contiguous(), rows
         )

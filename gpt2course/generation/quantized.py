@@ -11,6 +11,7 @@ when it comes (dynamic quantization). packed.py has the same for exact weights.
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable
 
@@ -44,10 +45,15 @@ class Int8Linear(nn.Module):
         self.out_features, self.in_features = weight.shape
         bias = torch.zeros_like(scale) if bias is None else bias.detach()
         self.register_buffer("bias", bias)
+        self.register_buffer("scale", scale)
         self.product = _fbgemm(rounded, scale) if has_fbgemm() else None
         if self.product is None:
-            self.register_buffer("scale", scale)
             self.register_buffer("rounded", rounded.t())
+        else:  # FBGEMM's own form is in no state dict: this says which weights it holds
+            digest = hashlib.sha256(rounded.numpy().tobytes()).digest()
+            self.register_buffer(
+                "digest", torch.tensor(list(digest), dtype=torch.uint8)
+            )
 
     @torch.no_grad()  # rounding has no gradient: backward must fail, not give zeros
     def forward(self, x: Tensor) -> Tensor:

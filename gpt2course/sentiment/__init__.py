@@ -31,6 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "ReviewTrainer",
             "classification_loss",
             "compute_metrics",
+            "language_model_loss",
             "layer_groups",
         ],
         "finetuning": ["finetune_sentiment"],

@@ -136,7 +136,7 @@ def _loss(run: dict) -> str:
         f"cross-entropy of the label: {1 - every:.0%} at the last token, "
         f"{every:.0%} at all"
     )
-    if run["lm_coef"]:
+    if run.get("lm_coef"):
         loss += f"; and {run['lm_coef']} times that of the next token"
     return loss
 

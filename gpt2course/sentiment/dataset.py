@@ -15,6 +15,7 @@ from datasets import Dataset
 from torch import Tensor
 
 from gpt2course.arguments import texts as list_of_texts
+from gpt2course.arguments import whole_number
 from gpt2course.data import LABELS, plain_text
 from gpt2course.sentiment.config import SentimentConfig, check_max_length
 
@@ -204,7 +205,7 @@ class LengthBuckets(torch.utils.data.Sampler):
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int = 0) -> None:
         self.lengths = list(lengths)
-        self.batch_size = batch_size
+        self.batch_size = whole_number("batch_size", batch_size, least=1)
         self.seed = seed
         self.epoch = 0
 

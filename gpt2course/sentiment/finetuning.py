@@ -106,6 +106,12 @@ def finetune_sentiment(
     validation = review_dataset(reviews["validation"], tokenizer, config.max_length)
     steps = config.num_train_epochs * len(train) / config.per_device_train_batch_size
     check_steps("num_train_epochs", config.num_train_epochs, steps)
+    if steps <= 1:  # Trainer's first step, of the warm-up, has a rate of 0
+        raise ValueError(
+            f"num_train_epochs is {config.num_train_epochs}; {len(train)} texts in "
+            f"batches of {config.per_device_train_batch_size} make one step, which "
+            "changes no weight: ask for more epochs, or for a smaller batch"
+        )
     tokens = json.dumps([*train["input_ids"], *validation["input_ids"]])
     # a new classification layer is no part of what the run starts from: the seed is
     weights = read_state(checkpoint_folder(config.checkpoint))
@@ -113,7 +119,7 @@ def finetune_sentiment(
         folder,
         {
             "run": "sentiment",
-            **asdict(config),
+            **_settings(config),
             "checkpoint": checkpoint_name(config.checkpoint),
             "data": digest(_digest(reviews), tokens),
             "tokenizer": digest_of_tokenizer(tokenizer),
@@ -196,6 +202,15 @@ def _publish(
             with replacing(folder / path.name) as target:
                 path.replace(target)
     return results
+
+
+def _settings(config: SentimentConfig) -> dict:
+    """What a run is known by. Without lm_coef it is one of those before there was any,
+    which can be resumed."""
+    settings = asdict(config)
+    if not config.lm_coef:
+        del settings["lm_coef"]
+    return settings
 
 
 def _training_texts(train: Dataset, config: SentimentConfig) -> Dataset:

@@ -23,7 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from gpt2course.arguments import rows_of_ids
+from gpt2course.arguments import rows_of_ids, whole_number
 from gpt2course.checkpoints import (
     CheckpointError,
     checkpoint_folder,
@@ -325,11 +325,12 @@ def predict(
         (N, 2) float32, on the CPU, in the order of `rows`.
 
     Raises:
-        ValueError: a row that is empty, too long or no ids; a logit is NaN or infinite,
-            because the weights are.
+        ValueError: a batch_size below 1; a row that is empty, too long or no ids; a
+            logit is NaN or infinite, because the weights are.
 
     Chapter: sentiment.
     """
+    batch_size = whole_number("batch_size", batch_size, least=1)
     rows = rows_of_ids("rows", rows, "row {}")
     for i, row in enumerate(rows):
         _check_row(f"row {i}", row, model.config)
@@ -385,7 +386,8 @@ def evaluate_classifier(
 
     Chapter: evaluating-a-classifier.
     """
-    max_length = max_length or max_length_of(model, tokenizer)
+    if max_length is None:
+        max_length = max_length_of(model, tokenizer)
     rows = tokenise_reviews(list(reviews["text"]), tokenizer, max_length)
     labels = torch.tensor(reviews["label"])
     probabilities = predict(model, rows)

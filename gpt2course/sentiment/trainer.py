@@ -105,7 +105,8 @@ def language_model_loss(logits: Tensor, input_ids: Tensor, lengths: Tensor) -> T
 
     Returns:
         scalar, in nats per token: the mean over reviews of each one's mean. A review of
-        one token has nothing to predict and counts as 0.
+        one token has nothing to predict and counts as 0. Where the middle of a long
+        review was left out, the first token of the end counts as the next one.
 
     Source: Radford et al. 2018, "Improving Language Understanding by Generative
     Pre-Training", equation 5 (L1 beside L2). Chapter: evaluating-a-classifier.

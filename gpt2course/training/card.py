@@ -20,6 +20,7 @@ from gpt2course.training.config import FinetuneConfig, PretrainConfig
 from gpt2course.training.folder import damaged
 from gpt2course.training.log import Log
 from gpt2course.training.pretraining import Corpus, PretrainResult
+from gpt2course.training.processes import pick_device
 from gpt2course.training.tokenizer import END_OF_TEXT
 
 if TYPE_CHECKING:
@@ -129,8 +130,7 @@ Source: `{data}`, as `gpt2course.data.load_jokes` reads it.
     {report}
 
 {too_long:,} of them were left out, longer than a row of {row_length} tokens. A text is
-"JOKE: ", the joke and the end-of-text token; texts share rows and do not see one
-another.
+"JOKE: ", the joke and the end-of-text token; texts share rows and {mask}.
 
 ## Training
 
@@ -139,7 +139,7 @@ another.
 | steps | {steps:,}, of {rows_per_step} rows each |
 | optimizer | AdamW, peak learning rate {learning_rate}, weight decay {weight_decay} |
 | trained | {trained} |
-| schedule | {warmup_steps} steps of warm-up, a cosine down to {min_lr_rate:.0%} |
+| schedule | {warmup} of warm-up, a cosine down to {min_lr_rate:.0%} |
 | seed, precision | {seed}; mixed_precision {mixed_precision}, stored as float32 |
 | hardware | {hardware} |
 | held-out loss before | {first_loss:.3f} nats per token |
@@ -259,6 +259,8 @@ def write_jokes_card(
         **{**asdict(config), **results},
         **{"checkpoint": checkpoint, "data": data, "row_length": row_length},
         trained=_trained(config, results),
+        mask="do not see one another" if config.document_mask else "see those before",
+        warmup=_warmup(config.warmup_steps),
         train=len(jokes.train),
         validation=len(jokes.validation),
         report=str(jokes.report).replace("\n", "\n    "),
@@ -282,10 +284,16 @@ def _trained(config: FinetuneConfig, results: dict[str, object]) -> str:
     return f"LoRA of rank {config.lora} on c_attn, merged into the weights: {count}"
 
 
+def _warmup(warmup_steps: float) -> str:
+    if warmup_steps >= 1:
+        return f"{warmup_steps:g} steps"
+    return f"{warmup_steps:.0%} of the steps"
+
+
 def hardware(device: str, num_processes: int) -> str:
     """What a run ran on, for its card."""
-    where = device
-    if device != "cpu" and torch.cuda.is_available():
+    where = pick_device(device, num_processes).type if device == "auto" else device
+    if where != "cpu" and torch.cuda.is_available():
         where = torch.cuda.get_device_name()
     machine = platform.processor() or platform.machine()
     processes = "process" if num_processes == 1 else "processes"

@@ -16,6 +16,7 @@ from gpt2course.checkpoints import (
     to_hf,
     write_model,
 )
+from gpt2course.generation import quantize_weights
 
 MODEL, IDS = random_model(), random_ids(TINY, 2, 20)
 
@@ -188,3 +189,27 @@ def test_a_failed_write_leaves_the_old_model(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         write_model(random_model(std=0.5), tmp_path)
     assert torch.equal(read_model(tmp_path)(IDS), MODEL(IDS))
+
+
+def test_a_head_of_its_own_is_refused():
+    state = to_hf(MODEL)
+    state["lm_head.weight"] = state["transformer.wte.weight"].clone()
+    from_hf(state, MODEL.config)  # the usual copy
+    state["lm_head.weight"][3, 1] += 1
+    with pytest.raises(
+        CheckpointError, match=r"lm_head\.weight differs from wte.weight"
+    ):
+        from_hf(state, MODEL.config)
+
+
+def test_one_tensor_under_two_names_is_refused():
+    state = to_hf(MODEL)
+    state["wte.weight"] = torch.zeros_like(state["transformer.wte.weight"])
+    with pytest.raises(CheckpointError, match=r"'wte\.weight' occurs twice"):
+        from_hf(state, MODEL.config)
+
+
+def test_a_quantized_model_is_not_saved(tmp_path):
+    with pytest.raises(ValueError, match="save the model from which a packed"):
+        write_model(quantize_weights(MODEL), tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()

@@ -13,6 +13,8 @@ from gpt2course.evaluation import (
     STOP_WORDS,
     TASKS,
     Reader,
+    continuation_likelihoods,
+    evaluate,
     load_examples,
     read_examples,
     sentences,
@@ -254,3 +256,31 @@ def test_data_without_an_example_are_refused(reader, monkeypatch):
     monkeypatch.setattr(runner_file, "load_examples", lambda *_: [])
     with pytest.raises(ValueError, match="no text gives an example of cloze; use"):
         runner_file.evaluate("cloze", reader)
+
+
+def test_a_file_of_examples_is_not_written_over(reader, tmp_path):
+    path = tmp_path / "perplexity.jsonl"
+    path.write_text('{"text": "A film I liked a lot."}')
+    with pytest.raises(ValueError, match=r"perplexity\.jsonl holds no evaluation"):
+        evaluate("perplexity", reader, source=str(tmp_path), folder=tmp_path)
+    assert path.read_text() == '{"text": "A film I liked a lot."}'
+
+
+def test_nobody_can_change_the_embedded_examples():
+    first = load_examples("perplexity", "embedded")
+    text = first[0]["text"]
+    first.reverse()
+    first[0]["text"] = "another"
+    assert load_examples("perplexity", "embedded")[0]["text"] == text
+    with pytest.raises(ValueError, match="unknown task 'nope'"):
+        load_examples("nope", "embedded")
+
+
+def test_a_window_without_room_for_a_word(reader):
+    small = Reader(reader.model, reader.tokenizer, window=8)
+    with pytest.raises(ValueError, match="window is 8; a word may have 8 tokens"):
+        small.next_word("It was a very good")
+
+
+def test_no_pairs_have_no_likelihoods(reader):
+    assert continuation_likelihoods(reader.model, []) == []

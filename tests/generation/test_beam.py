@@ -74,7 +74,7 @@ def test_more_beams_find_no_less_probable_text():
     ("prompt", "num_beams", "new", "says"),
     [
         ([], 2, 5, "the prompt is empty"),
-        ([1], 0, 5, "num_beams is 0; it must lie between 1 and"),
+        ([1], 0, 5, "num_beams is 0; it must be a whole number of at least 1"),
         ([1], 1000, 5, "num_beams is 1000"),
         ([1], 2, 0, "max_new_tokens is 0"),
         ([1] * 32, 2, 5, "use at most 31"),

@@ -79,7 +79,7 @@ def test_a_graph_without_side_effects_of_python():
 def test_bad_input(writer):
     for prompt, new, says in (
         ([], 5, "the prompt is empty"),
-        ([1] * 32, 5, "use at most 31"),
+        ([1] * 32, 5, "the prompt has 32 tokens and this writer room for 32"),
         ([1], 0, "max_new_tokens is 0"),
         ([61], 5, "input_ids holds 61,"),
     ):
@@ -134,3 +134,11 @@ def test_broken_weights_keep_the_text_so_far():
     with pytest.raises(ValueError, match="the logits at position 7 are not finite"):
         text.extend(stream)
     assert text == generate(random_model(), [1, 2, 3], 4, stop_ids=())[:4]
+
+
+def test_one_text_at_a_time(writer):
+    first = writer.stream([1, 2, 3], 8, stop_ids=())
+    next(first)
+    next(writer.stream([9, 8, 7], 8, stop_ids=()))
+    with pytest.raises(ValueError, match="another text was begun with this writer"):
+        next(first)

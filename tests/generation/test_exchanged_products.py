@@ -131,3 +131,25 @@ def test_no_compiled_step_leaves_them_out(model, kind):
 def test_without_mkl_the_model_itself_writes(model, monkeypatch):
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
     assert pack_weights(model, 8) is model
+
+
+@pytest.mark.parametrize("first", MAKERS)
+@pytest.mark.parametrize("second", MAKERS)
+def test_layers_are_exchanged_once(model, first, second):
+    once = MAKERS[first](model)
+    if once is model:
+        pytest.skip("no MKL here: nothing is packed")
+    with pytest.raises(ValueError, match="were exchanged already"):
+        MAKERS[second](once)
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_the_state_tells_which_weights_are_inside(maker):
+    states = []
+    for factor in (1.0, 0.5):
+        model = random_model()
+        with torch.no_grad():
+            model.h[1].mlp.c_proj.weight.mul_(factor)
+        states.append(MAKERS[maker](model).state_dict())
+    first, second = states
+    assert any(not torch.equal(first[name], second[name]) for name in first)

@@ -10,7 +10,7 @@ import torch
 from conftest import TINY, random_ids, random_model
 
 from gpt2course.cache import KVCache
-from gpt2course.generation import is_plain, one_token
+from gpt2course.generation import generate, is_plain, one_token
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -71,3 +71,21 @@ def test_a_changed_model_is_left_to_itself(change):
     change(model)
     assert not is_plain(model)
     assert one_token(model) == model.hidden
+
+
+@pytest.mark.parametrize("kept", [(0, 2), (1, 0, 2)])
+def test_blocks_that_were_taken_out_or_exchanged(kept):
+    model = random_model()
+    assert len(model.h) == 3
+    model.h = torch.nn.ModuleList(model.h[i] for i in kept)
+    ids = [1, 2, 3]
+    for _ in range(6):
+        with torch.no_grad():
+            ids.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
+    assert generate(model, [1, 2, 3], 6, stop_ids=()) == ids[3:]
+
+
+def test_one_block_in_train_mode_is_not_plain():
+    model = random_model()
+    model.h[0].train()
+    assert not is_plain(model)

@@ -13,6 +13,7 @@ from gpt2course.cache import KVCache
 from gpt2course.generation import (
     Greedy,
     NotFinite,
+    Sample,
     beam_search,
     check_finite,
     generate,
@@ -205,10 +206,36 @@ def test_what_is_no_ids_is_refused(ids, says):
     with pytest.raises(ValueError, match=says):
         beam_search(model, ids, 2, 8)
     if not isinstance(ids, dict):  # a batch of encodings is refused by its first key
-        with pytest.raises(ValueError, match=says):
+        with pytest.raises(ValueError, match=says.replace("input_ids", "prompt 0", 1)):
             generate_batch(model, [ids], 8, strategy=Greedy())
 
 
 def test_a_batch_that_is_one_text_is_refused():
     with pytest.raises(ValueError, match="prompts is the text 'abc'"):
         generate_batch(random_model(), "abc", 8)
+
+
+def test_a_short_prompt_is_not_cut_where_the_longest_ends():
+    model = random_model()
+    prompts = [[5], list(range(1, 31))]  # of 32 positions
+    alone = [generate(model, prompt, 10) for prompt in prompts]
+    assert generate_batch(model, prompts, 10) == alone
+    drawn = [
+        generate_batch(
+            *(model, prompts, 10),
+            strategy=Sample(),
+            generator=[torch.Generator().manual_seed(i) for i in (1, 2)],
+        )
+        for _ in range(2)
+    ]
+    assert drawn[0] == drawn[1]
+    assert [len(text) for text in alone] != [2, 2]
+
+
+def test_a_cache_without_room_is_refused_before_anything_is_written():
+    model = random_model()
+    cache = KVCache(model.config, max_length=4)
+    written = stream_tokens(model, [1, 2, 3], 10, stop_ids=(), cache=cache)
+    with pytest.raises(ValueError, match="room for 4 tokens and the text may have 13"):
+        next(written)
+    assert cache.length == 0

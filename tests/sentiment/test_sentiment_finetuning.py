@@ -161,3 +161,19 @@ def test_the_shipped_card_has_the_measured_figures():
         assert f"**{result['accuracy']:.2%}**" in card
     assert results["test"]["accuracy"] > 0.87
     assert results["test_sentences"]["accuracy"] > 0.72
+
+
+def test_a_run_of_one_step_is_refused(small_checkpoint, few_reviews, tmp_path):
+    config = SentimentConfig(small_checkpoint, **RUN | {"num_train_epochs": 0.05})
+    with pytest.raises(ValueError, match="make one step, which changes no weight"):
+        finetune_sentiment(few_reviews, config, tmp_path)
+
+
+def test_a_run_from_before_lm_coef_is_known(
+    finished_run, few_reviews, small_checkpoint
+):
+    assert "lm_coef" not in json.loads((finished_run.folder / "run.json").read_text())
+    config = SentimentConfig(small_checkpoint, **RUN)
+    assert finetune_sentiment(few_reviews, config, finished_run.folder) == (
+        finished_run.results
+    )

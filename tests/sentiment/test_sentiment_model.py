@@ -15,6 +15,7 @@ from gpt2course.checkpoints import CheckpointError
 from gpt2course.sentiment import (
     CLASSIFIER,
     CLASSIFIER_SHA256,
+    LengthBuckets,
     evaluate_classifier,
     load_classifier,
     max_length_of,
@@ -224,3 +225,10 @@ def test_an_altered_classifier_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(gpt2course.sentiment.model, "CLASSIFIER", folder)
     with pytest.raises(CheckpointError, match=r"config.json is not the file"):
         load_classifier()
+
+
+def test_a_batch_size_below_one_is_refused(small_classifier):
+    with pytest.raises(ValueError, match=r"batch_size is -1; .* at least 1"):
+        predict(small_classifier, [[5, 6]], batch_size=-1)
+    with pytest.raises(ValueError, match=r"batch_size is 0; .* at least 1"):
+        LengthBuckets([1, 2, 3], 0)
