@@ -90,8 +90,8 @@ class KVCache:
         keys, values = self.layers[layer]
         if len(k) != len(keys):
             raise ValueError(
-                f"{len(k)} sequences do not belong to a cache of {len(keys)}; make one "
-                "with this batch_size"
+                f"{len(k)} sequences do not belong to a cache of "
+                f"{len(keys)}; make one with this batch_size"
             )
         keys[:, :, self.length : end] = k
         values[:, :, self.length : end] = v

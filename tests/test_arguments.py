@@ -63,7 +63,7 @@ def tokenizer():
         (lambda t: generate(MODEL, [1], stop_ids=5), "stop_ids is 5; it must be one"),
         (lambda t: generate(MODEL, [1], stop_ids="5"), "stop_ids is the text '5'"),
         (lambda t: generate_batch(MODEL, None), "prompts is None; it must be a list"),
-        (lambda t: generate_batch(MODEL, [1, 2]), "input_ids is 1; it must be one"),
+        (lambda t: generate_batch(MODEL, [1, 2]), "prompt 0 is 1; it must be one"),
         (lambda t: generate_batch(MODEL, b"ab"), "prompts is b'ab'; it must be a list"),
         (lambda t: beam_search(MODEL, [1], 2.0), "num_beams is 2.0; it must be a who"),
         (lambda t: beam_search(MODEL, [1], "2"), "num_beams is '2'; it must be a whol"),

@@ -28,7 +28,7 @@ QUICK = {
         *("--max-eval-samples", "4", "--device", "cpu"),
     ],
     "finetune-sentiment": [
-        *("--data", "reviews", "--max-length", "16", "--num-train-epochs", "0.1"),
+        *("--data", "reviews", "--max-length", "16", "--num-train-epochs", "0.5"),
     ],
     "pretrain": [
         *("--max-steps", "1", "--warmup-steps", "0", "--num-processes", "1"),
