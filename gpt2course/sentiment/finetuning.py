@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -106,7 +107,9 @@ def finetune_sentiment(
     validation = review_dataset(reviews["validation"], tokenizer, config.max_length)
     steps = config.num_train_epochs * len(train) / config.per_device_train_batch_size
     check_steps("num_train_epochs", config.num_train_epochs, steps)
-    if steps <= 1:  # Trainer's first step, of the warm-up, has a rate of 0
+    a_pass = math.ceil(len(train) / config.per_device_train_batch_size)
+    if config.num_train_epochs * a_pass <= 1:
+        # Trainer's first step, of the warm-up, has a rate of 0
         raise ValueError(
             f"num_train_epochs is {config.num_train_epochs}; {len(train)} texts in "
             f"batches of {config.per_device_train_batch_size} make one step, which "

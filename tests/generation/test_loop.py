@@ -220,16 +220,12 @@ def test_a_short_prompt_is_not_cut_where_the_longest_ends():
     prompts = [[5], list(range(1, 31))]  # of 32 positions
     alone = [generate(model, prompt, 10) for prompt in prompts]
     assert generate_batch(model, prompts, 10) == alone
-    drawn = [
-        generate_batch(
-            *(model, prompts, 10),
-            strategy=Sample(),
-            generator=[torch.Generator().manual_seed(i) for i in (1, 2)],
-        )
-        for _ in range(2)
-    ]
-    assert drawn[0] == drawn[1]
-    assert [len(text) for text in alone] != [2, 2]
+    assert len(alone[0]) > len(alone[1]) == 2
+    seeds = [torch.Generator().manual_seed(i) for i in (1, 2)]
+    drawn = generate_batch(model, prompts, 10, strategy=Sample(), generator=seeds)
+    for i, prompt, text in zip((1, 2), prompts, drawn, strict=True):
+        own = torch.Generator().manual_seed(i)
+        assert text == generate(model, prompt, 10, strategy=Sample(), generator=own)
 
 
 def test_a_cache_without_room_is_refused_before_anything_is_written():

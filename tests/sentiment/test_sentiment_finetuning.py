@@ -169,6 +169,16 @@ def test_a_run_of_one_step_is_refused(small_checkpoint, few_reviews, tmp_path):
         finetune_sentiment(few_reviews, config, tmp_path)
 
 
+def test_two_passes_over_one_batch_are_two_steps(
+    small_checkpoint, few_reviews, tmp_path
+):
+    changes = {"num_train_epochs": 2, "per_device_train_batch_size": 96 * 2}
+    finetune_sentiment(
+        few_reviews, SentimentConfig(small_checkpoint, **RUN | changes), tmp_path
+    )
+    assert rows_of_log(tmp_path)[-1]["step"] == 2
+
+
 def test_a_run_from_before_lm_coef_is_known(
     finished_run, few_reviews, small_checkpoint
 ):
