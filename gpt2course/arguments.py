@@ -8,6 +8,7 @@ was passed and what is expected.
 from __future__ import annotations
 
 import operator
+from dataclasses import fields
 
 
 def token_ids(name: str, value: object) -> list[int]:
@@ -88,6 +89,28 @@ def number(name: str, value: object) -> float:
     except (TypeError, ValueError, RuntimeError, OverflowError):
         raise ValueError(f"{name} is {_short(value)}; it must be a number") from None
     return value
+
+
+def check_numbers(config: object) -> None:
+    """Check that the numbers of a frozen dataclass are numbers, and make them plain.
+
+    A field that is annotated int, float or int | None holds what it says: no 2.5 steps,
+    no "3" and no True. A seed is one that numpy takes as well.
+
+    Raises:
+        ValueError: another value; the message names the field.
+    """
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.type == "float":
+            value = number(field.name, value)
+            value = value if isinstance(value, (int, float)) else float(value)
+        elif field.type == "int" or (field.type == "int | None" and value is not None):
+            said = f"{field.name} is {_short(value)}"
+            value = _whole(value, said, "a whole number")
+        object.__setattr__(config, field.name, value)
+        if field.name == "seed" and not 0 <= value < 2**32:
+            raise ValueError(f"seed is {value}; it must lie between 0 and {2**32 - 1}")
 
 
 def _items(name: str, value: object, expected: str) -> list:

@@ -58,7 +58,8 @@ def data_source(name: str | os.PathLike | None = None) -> str:
 
     Args:
         name: "embedded", "hub" or a folder; a known name always wins. By default "hub"
-            with the four published sizes, else "embedded".
+            where GPT2COURSE_CHECKPOINT is one of the four published sizes, else
+            "embedded".
 
     Returns:
         a known name, or a path in which ~ is the home folder.

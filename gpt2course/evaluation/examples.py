@@ -22,7 +22,10 @@ from gpt2course.settings import data_source, unknown
 
 MOST = 500  # examples of an embedded set
 MOST_WORDS = 250  # of a context, so that it fits into the mini's window
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[\"'(]?[A-Z])")
+# with the quotes and brackets that close after it
+SENTENCE_END = re.compile(r"([.!?][\"')]*) (?=[\"'(]?[A-Z])")
+WORD = r"(?<![\w'’-])[a-z]{4,}(?![\w'’-])"  # whole, of lower-case letters
+AFTER_A_SPACE = f"(?<= ){WORD}"
 TRANSLATIONS = Path(__file__).parent / "translations.json"
 PROMPT_PAIRS = 5  # of a translation set, which stand in the prompt
 
@@ -175,12 +178,12 @@ def _embedded(task: str) -> list[Example]:
 
 def sentences(text: str) -> list[str]:
     """A text cut where a full stop, ! or ? is followed by a capital letter."""
-    return SENTENCE_END.split(" ".join(text.split()))
+    return SENTENCE_END.sub(r"\1\n", " ".join(text.split())).split("\n")
 
 
 def content_words(text: str) -> list[str]:
     """Its words of at least four lower-case letters that are no stop words."""
-    words = re.findall(r"(?<![\w'’-])[a-z]{4,}(?![\w'’-])", text)
+    words = re.findall(WORD, text)
     return [word for word in words if word not in STOP_WORDS]
 
 
@@ -221,16 +224,20 @@ def cloze_of(review: str) -> Example | None:
             return None
         known = sorted(set(content_words(context)))
         here = content_words(parts[gap])
-        wanted = [word for word in here[1:] if word in known]
+        wanted = [
+            found
+            for found in re.finditer(AFTER_A_SPACE, parts[gap])
+            if found[0] in known and found[0] in here[1:]
+        ]
         others = [word for word in known if word not in here]
         if wanted and len(others) >= 9:
-            word = wanted[-1]
-            start, _, after = parts[gap].rpartition(word)
+            word = wanted[-1][0]
+            start, end = wanted[-1].span()
             candidates = [*rng.sample(others, 9), word]
             rng.shuffle(candidates)
             return {
-                "before": f"{context} {start.rstrip()}",
-                "after": after,
+                "before": f"{context} {parts[gap][:start].rstrip()}",
+                "after": parts[gap][end:],
                 "candidates": candidates,
                 "answer": candidates.index(word),
             }

@@ -7,7 +7,7 @@ from pathlib import Path
 from gpt2course.files import write_text
 from gpt2course.sentiment.model import load_classifier
 from gpt2course.sentiment.statistics import wilson_interval
-from gpt2course.training import Log, damaged, read_json_object
+from gpt2course.training import Log, damaged, precision, read_json_object
 
 CLASSIFIER_CARD = """---
 language: en
@@ -46,7 +46,7 @@ Line breaks of HTML (`<br />`) become new lines. Of a review with more than
 | layer decay | {layer_decay} |
 | token dropout | {token_dropout} |
 | schedule | linear warm-up over the first 5 % of steps, then half a cosine down to 0 |
-| seed, precision | {seed}; float32, stored as float16 |
+| seed, precision | {seed}; {precision}, stored as float16 |
 | hardware | {hardware} |
 | time | {minutes:.0f} minutes |
 | during training | accuracy on a fifth of the validation split: {evaluations} |
@@ -105,6 +105,7 @@ def write_classifier_card(
         steps=log[-1]["step"],
         loss=_loss(run),
         hardware=hardware,
+        precision=precision(hardware),
         minutes=log[-1]["seconds"] / 60,
         evaluations=", ".join(evaluations) or "not evaluated",
         command=command,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpt2course.arguments import check_numbers
+
 
 @dataclass(frozen=True)
 class SentimentConfig:
@@ -60,6 +62,7 @@ class SentimentConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         for name in (
             "num_train_epochs",
             "per_device_train_batch_size",

@@ -384,12 +384,24 @@ def evaluate_classifier(
     Returns:
         accuracy (0 to 1), reviews (their number), loss (nats per review).
 
+    Raises:
+        ValueError: no reviews, or a label that is not 0 or 1; the classifier's labels
+            have other names; a logit is NaN or infinite.
+
     Chapter: evaluating-a-classifier.
     """
     if max_length is None:
         max_length = max_length_of(model, tokenizer)
+    labels = list(reviews["label"])
+    others = sorted({label for label in labels if label not in (0, 1)}, key=str)
+    if others or not labels:
+        found = f"the labels {others[:5]}" if others else "no reviews"
+        raise ValueError(
+            f"there are {found}; evaluation needs reviews with the labels 0 (negative) "
+            "and 1 (positive)"
+        )
+    labels = torch.tensor(labels)
     rows = tokenise_reviews(list(reviews["text"]), tokenizer, max_length)
-    labels = torch.tensor(reviews["label"])
     probabilities = predict(model, rows)
     names = [str(model.config.id2label[i]).casefold() for i in range(2)]
     if names == [name.casefold() for name in reversed(LABELS)]:

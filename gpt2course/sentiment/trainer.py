@@ -139,7 +139,7 @@ class ReviewTrainer(Trainer):
 
     Raises:
         ValueError: target_replication or token_dropout outside 0 to 1, a negative or
-            infinite lm_coef.
+            infinite lm_coef; a model without a pad_token_id.
         LossNotFinite: while training or evaluating, when the loss becomes NaN or
             infinite.
 
@@ -161,6 +161,11 @@ class ReviewTrainer(Trainer):
         check_target_replication(target_replication)
         check_token_dropout(token_dropout)
         check_lm_coef(lm_coef)
+        if model.config.pad_token_id is None:
+            raise ValueError(
+                "the model has no pad_token_id, so nothing says where a padded review "
+                "ends; set model.config.pad_token_id, to the end-of-text token's id"
+            )
         patch_classifier(model)  # it may come from elsewhere
         super().__init__(
             model=model,

@@ -81,6 +81,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "parameter_count",
             "training_memory",
         ],
-        "card": ["hardware", "write_card", "write_jokes_card"],
+        "card": ["hardware", "precision", "write_card", "write_jokes_card"],
     },
 )

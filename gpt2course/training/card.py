@@ -73,7 +73,7 @@ not those of the official test set.
 | warm-up | {warmup_steps} steps |
 | after it | a cosine down to {min_lr_rate:.0%} of the peak |
 | dropout while pretraining | {dropout}; config.json says 0.1, for fine-tuning |
-| seed, precision | {seed}; float32, stored as float16 |
+| seed, precision | {seed}; {precision}, stored as float16 |
 | hardware | {hardware} |
 | time | {minutes:.0f} minutes |
 | validation | **{bits:.3f} bits per character** |
@@ -216,6 +216,7 @@ def write_card(
         dropout=shape.resid_pdrop,
         seed=config.seed,
         hardware=hardware,
+        precision=precision(hardware),
         minutes=result.seconds / 60,
         bits=result.bits_per_character,
         loss=result.eval_loss,
@@ -298,6 +299,17 @@ def hardware(device: str, num_processes: int) -> str:
     machine = platform.processor() or platform.machine()
     processes = "process" if num_processes == 1 else "processes"
     return f"{where}, {num_processes} {processes}, {machine}, torch {torch.__version__}"
+
+
+def precision(hardware: str) -> str:
+    """In what a pretraining or a fine-tuning on reviews computed, for its card.
+
+    Args:
+        hardware: as the function of that name says it.
+    """
+    if hardware.startswith("cpu,"):
+        return "float32"
+    return "weights float32, matrix products bfloat16"
 
 
 def _curve(log: Path) -> str:

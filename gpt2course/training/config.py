@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from gpt2course.arguments import check_numbers
 from gpt2course.config import SIZES, GPT2Config
 
 #: the values of `mixed_precision`
@@ -85,6 +86,7 @@ class FinetuneConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         _check_counts(
             self,
             "per_device_train_batch_size",
@@ -147,16 +149,22 @@ class FinetuneConfig:
             n_rows: packed rows in the training set.
 
         Raises:
-            ValueError: there are more than MOST_STEPS.
+            ValueError: there are more than MOST_STEPS, or the warm-up is not shorter.
         """
         if self.max_steps > 0:
             return self.max_steps
         steps = self.num_train_epochs * n_rows / self.rows_per_step
         check_steps("num_train_epochs", self.num_train_epochs, steps)
-        return math.ceil(steps)
+        total_steps = math.ceil(steps)
+        _warmup_steps(self.warmup_steps, total_steps)
+        return total_steps
 
     def get_warmup_steps(self, total_steps: int) -> int:
-        """Optimizer steps of the warm-up, at most one less than all."""
+        """Optimizer steps of the warm-up, at most one less than all.
+
+        Raises:
+            ValueError: a whole warmup_steps that is not below total_steps.
+        """
         return _warmup_steps(self.warmup_steps, total_steps)
 
     @property
@@ -217,6 +225,7 @@ class PretrainConfig:
     device: Literal["cpu", "cuda"] = "cpu"
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         _check_counts(
             self,
             "max_steps",
@@ -251,7 +260,11 @@ class PretrainConfig:
         return self.model.n_positions // 2 if short else self.model.n_positions
 
     def get_warmup_steps(self, total_steps: int) -> int:
-        """Optimizer steps of the warm-up, at most one less than all."""
+        """Optimizer steps of the warm-up, at most one less than all.
+
+        Raises:
+            ValueError: a whole warmup_steps that is not below total_steps.
+        """
         return _warmup_steps(self.warmup_steps, total_steps)
 
     @property
@@ -301,7 +314,16 @@ def _check_sizes(config: FinetuneConfig | PretrainConfig, rows_per_step: int) ->
 
 
 def _warmup_steps(warmup_steps: float, total_steps: int) -> int:
-    """A count as it is, a fraction of all steps rounded up, as Trainer does."""
+    """A count as it is, a fraction of all steps rounded up, as Trainer does.
+
+    Raises:
+        ValueError: a count that is not below total_steps.
+    """
+    if warmup_steps >= total_steps:
+        raise ValueError(
+            f"warmup_steps is {warmup_steps} and the run has {total_steps} steps; the "
+            "warm-up must be shorter: pass fewer, or a fraction such as 0.05"
+        )
     steps = warmup_steps if warmup_steps >= 1 else math.ceil(warmup_steps * total_steps)
     return min(int(steps), total_steps - 1)
 
@@ -336,11 +358,8 @@ def _check_warmup(warmup_steps: float, max_steps: int) -> None:
             f"warmup_steps is {warmup_steps}; it must be a number of steps, or a "
             "fraction of all steps below 1"
         )
-    if warmup_steps >= max_steps > 0:
-        raise ValueError(
-            f"warmup_steps is {warmup_steps} and max_steps {max_steps}; the warm-up "
-            "must be shorter than the run: pass fewer, or a fraction such as 0.05"
-        )
+    if max_steps > 0:
+        _warmup_steps(warmup_steps, max_steps)
 
 
 def _check_device(device: str, *allowed: str) -> None:

@@ -250,7 +250,7 @@ BILLION_LAUGHS = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
     ("content", "says"),
     [
         ("max_stps: 4\n", "an unknown max_stps; did you mean 'max_steps'?"),
-        ("max-steps: 4\n", "warmup_steps is 100 and max_steps 4"),
+        ("max-steps: 4\n", "warmup_steps is 100 and the run has 4 steps"),
         ("max-steps: 4\nmax_steps: 5\n", "line 2: 'max_steps' is set twice"),
         ("model: {n_layr: 4}\n", "unknown model.n_layr; did you mean 'model.n_layer'?"),
         ("zebra: 4\n", "an unknown zebra; see gpt2course pretrain --help"),

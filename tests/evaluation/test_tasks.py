@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from gpt2course.checkpoints import HubError, load_checkpoint, load_tokenizer
+from gpt2course.data import embedded_reviews, plain_text
 from gpt2course.evaluation import (
     FIELDS,
     HUB,
@@ -52,6 +54,29 @@ def test_cloze_candidates_are_ten_words_of_the_context():
         candidates = example["candidates"]
         assert len(set(candidates)) == 10
         assert all(word in example["before"] for word in candidates)
+
+
+def test_a_cloze_with_its_answer_is_the_text_and_the_gap_a_whole_word():
+    texts = "\n".join(
+        " ".join(plain_text(text).split())
+        for text, _ in embedded_reviews()["validation"]
+    )
+    for example in load_examples("cloze", "embedded"):
+        answer = example["candidates"][example["answer"]]
+        assert f"{example['before']} {answer}{example['after']}" in texts
+        assert not re.match(r"[\w'’-]", example["after"])
+
+
+def test_a_sentence_keeps_its_closing_quotes_and_brackets():
+    text = 'He said "No!" (And he meant it.) "Why?" I asked.\n\nIt is 3.5 of 5. Etc.'
+    assert sentences(text) == [
+        'He said "No!"',
+        "(And he meant it.)",
+        '"Why?"',
+        "I asked.",
+        "It is 3.5 of 5.",
+        "Etc.",
+    ]
 
 
 def test_one_of_four_endings_is_real_and_places_are_even():

@@ -19,7 +19,8 @@ from gpt2course.sentiment import CHAPTER_RUN, SentimentConfig
 )
 @pytest.mark.parametrize("value", [-1, 0, float("nan"), float("inf")])
 def test_values_that_are_not_positive_and_finite_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} is {value}; .* above 0"):
+    says = "(above 0|a whole number)"
+    with pytest.raises(ValueError, match=f"{name} is {value}; .*{says}"):
         SentimentConfig(**{name: value})
 
 
@@ -29,6 +30,9 @@ def test_values_that_are_not_positive_and_finite_are_refused(name, value):
         ("short_sentences", -1, "at least 0"),
         ("labelled_sentences", -1, "at least 0"),
         ("max_train_samples", 1, "at least 2"),
+        ("max_train_samples", 100.0, "a whole number"),
+        ("per_device_train_batch_size", 2.5, "a whole number"),
+        ("seed", -1, "between 0 and 4294967295"),
         ("max_length", 1, "at least 2"),
         ("target_replication", 2, "between 0 and 1"),
         ("target_replication", -0.1, "between 0 and 1"),

@@ -113,6 +113,21 @@ def test_it_knows_how_many_tokens_it_was_trained_with(finished_run, few_reviews)
 
 
 @pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ([], "no reviews"),
+        ([0, 2], r"the labels \[2\]"),
+        ([1, "pos"], "the labels .'pos'"),
+    ],
+)
+def test_reviews_that_cannot_be_evaluated(finished_run, labels, says):
+    model, tokenizer = load_classifier(finished_run.folder)
+    reviews = {"text": ["a review"] * len(labels), "label": labels}
+    with pytest.raises(ValueError, match=f"there are {says}.*needs reviews with the"):
+        evaluate_classifier(model, tokenizer, reviews)
+
+
+@pytest.mark.parametrize(
     "damage",
     ["no model", "no tokenizer", "half a model", "a language model", "no folder"],
 )

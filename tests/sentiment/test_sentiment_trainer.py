@@ -63,6 +63,15 @@ def test_a_fraction_above_one_is_refused(
         )
 
 
+def test_a_model_that_names_no_padding_is_refused(
+    small_classifier, few_reviews, small_tokenizer, tmp_path
+):
+    rows = review_dataset(few_reviews["test"], small_tokenizer)
+    small_classifier.config.pad_token_id = None
+    with pytest.raises(ValueError, match=r"no pad_token_id.* set model\.config"):
+        ReviewTrainer(small_classifier, training_arguments(tmp_path), rows, rows)
+
+
 def test_token_dropout_drops_whole_tokens_and_only_in_training(
     small_classifier, few_reviews, small_tokenizer, tmp_path
 ):

@@ -39,6 +39,9 @@ def test_the_schedule_is_laid_over_the_real_steps():
     assert rates[-1] == pytest.approx(0.05)
     assert replace(config, max_steps=7).get_total_steps(100) == 7
     assert finetune_rate(replace(config, max_steps=1, warmup_steps=0.9), 0, 1) == 0.5
+    # cut to the run, it would be another one in a longer run
+    with pytest.raises(ValueError, match="warmup_steps is 38 and the run has 38 steps"):
+        replace(config, warmup_steps=38).get_total_steps(100)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +81,15 @@ def test_row_lengths():
     ("change", "says"),
     [
         ({"per_device_train_batch_size": 0}, "must be at least 1"),
+        ({"per_device_train_batch_size": 2.5}, "must be a whole number"),
+        ({"max_steps": "3"}, "must be a whole number"),
+        ({"eval_steps": True}, "must be a whole number"),
+        ({"lora": 4.0}, "must be a whole number"),
+        ({"learning_rate": "1e-3"}, "must be a number"),
+        ({"num_train_epochs": None}, "must be a number"),
+        ({"seed": -1}, "must lie between 0 and 4294967295"),
+        ({"seed": 2**32}, "must lie between 0 and 4294967295"),
+        ({"seed": None}, "must be a whole number"),
         ({"gradient_accumulation_steps": 0}, "must be at least 1"),
         ({"num_processes": 0}, "must be at least 1"),
         ({"num_train_epochs": 0}, "above 0"),
@@ -110,8 +122,10 @@ def test_fine_tunings_that_cannot_be_meant(change, says):
     ("change", "says"),
     [
         ({"max_steps": 0}, "max_steps is 0; .* at least 1"),
-        ({"max_steps": 3}, "warmup_steps is 3 and max_steps 3.*fraction such as 0.05"),
+        ({"max_steps": 3}, "warmup_steps is 3 and the run has 3 steps.*such as 0.05"),
         ({"num_processes": 0}, "num_processes is 0; .* at least 1"),
+        ({"max_steps": 10.5}, "max_steps is 10.5; .* a whole number"),
+        ({"seed": "one"}, "seed is 'one'; .* a whole number"),
         (
             {"tokens_per_step": 72},
             r"tokens_per_step is 72; .* a multiple of .* 1 \* 16",

@@ -20,6 +20,8 @@ from gpt2course.training import (
     END_OF_TEXT,
     Log,
     PretrainConfig,
+    hardware,
+    precision,
     pretrain,
     pretrain_from_reviews,
     pretraining,
@@ -303,3 +305,8 @@ def test_the_corpus_holds_the_training_texts_only():
     assert TOKENIZER.decode(stream, skip_special_tokens=False) == closed
     assert [TOKENIZER.decode(ids) for ids in CORPUS.validation] == TEXTS[60:]
     assert CORPUS.validation_characters == [len(text) for text in TEXTS[60:]]
+
+
+def test_a_card_says_in_what_precision_it_was_trained():
+    assert precision(hardware("cpu", 2)) == "float32"
+    assert precision("NVIDIA L4, 1 process, x86_64, torch 2.13.0").endswith("bfloat16")
