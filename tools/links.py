@@ -69,13 +69,22 @@ def problem(address: str, *, pause: float = 5) -> str | None:
 def main(site: Path = BUILD / "html") -> int:
     """Ask for everything once, and say what does not answer."""
     where, wanted = base_url(), {}
-    for path in sorted(site.glob("book/*.html")):
+    pages = sorted(site.glob("book/*.html"))
+    if not pages:
+        say(f"{site}/book holds no page; run make book first")
+        return 1
+    published = 0
+    for path in pages:
         name = path.relative_to(site).as_posix()
         if where and problem(where + name) == "404 Not Found":
             say(f"{name} is not published yet: its links are not asked for")
             continue
+        published += 1
         for address in asked_for(path.read_text(encoding="utf-8")):
             wanted.setdefault(address, name)
+    if not published:
+        say(f"no page is published under {where}; is that address right?")
+        return 1
     broken = {address: why for address in sorted(wanted) if (why := problem(address))}
     for address, why in broken.items():
         say(f"{wanted[address]}: {address} ({why})")

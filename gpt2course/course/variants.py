@@ -8,6 +8,7 @@ instructor's guide says what such a variant can and cannot prevent.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 import random
@@ -130,7 +131,10 @@ def compare(
         if case >= CASES and differs:
             break
         arguments = variant.inputs(dice, values)
-        got, wanted = answer(*copied(arguments)), right(*copied(arguments))
+        given, given_right = copied(arguments), copied(arguments)
+        got, wanted = answer(*given), right(*given_right)
+        if same(given_right, arguments) and not same(given, arguments):
+            return "your function changes what it is given; leave that as it is"
         published = page(*copied(arguments))
         as_on_the_page &= same(got, published)
         differs |= not same(wanted, published)
@@ -161,13 +165,23 @@ def copied(value: object) -> object:
     """Arguments of a function's own: it may change them."""
     if isinstance(value, torch.Tensor):
         return value.clone()
+    if isinstance(value, torch.nn.Module):
+        return copy.deepcopy(value)
     if isinstance(value, (list, tuple)):
         return type(value)(copied(part) for part in value)
     return value
 
 
 def same(a: object, b: object) -> bool:
-    """Whether two results are equal, numbers up to rounding."""
+    """Whether two results are equal, numbers up to rounding.
+
+    Of two tensors both hold whole numbers, or truth values, or neither does.
+    """
+    if isinstance(a, torch.nn.Module) and isinstance(b, torch.nn.Module):
+        return same(a.state_dict(), b.state_dict())
+    both = isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor)
+    if both and kind_of_numbers(a) != kind_of_numbers(b):
+        return False
     if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
         try:
             a, b = torch.as_tensor(a), torch.as_tensor(b)
@@ -185,14 +199,20 @@ def same(a: object, b: object) -> bool:
     return type(a) is type(b) and a == b
 
 
+def kind_of_numbers(tensor: torch.Tensor) -> str:
+    """What a tensor holds, whatever its precision."""
+    if tensor.dtype == torch.bool:
+        return "truth values"
+    return "fractions" if tensor.is_floating_point() else "whole numbers"
+
+
 def shown(value: object) -> str:
     """A value in a message: rounded, and short."""
     if isinstance(value, torch.nn.Module):
         each = (f"{name} {shown(p)}" for name, p in value.named_parameters())
         text = f"a model with {', '.join(each)}"
     elif isinstance(value, torch.Tensor):
-        rounded = value.round(decimals=4) if value.is_floating_point() else value
-        text = str(rounded.tolist())
+        text = shown(value.tolist())
     elif isinstance(value, (list, tuple)):
         inner = ", ".join(map(shown, value))
         text = f"[{inner}]" if isinstance(value, list) else f"({inner})"
@@ -563,7 +583,8 @@ VARIANTS: dict[str, Variant] = {
     "sampling-ban": Variant(
         "Write a filter like those of the package: a function `no_doubles` of "
         "`(logits, input_ids)` that forbids the tokens which stand at the last LAST "
-        "places of each row.",
+        'places of each row. A forbidden token has the logit `float("-inf")`. Return '
+        "a new tensor.",
         "def no_doubles(logits, input_ids):\n"
         '    return logits.scatter(1, input_ids[:, -LAST:], float("-inf"))',
         {"LAST": 1},
@@ -669,8 +690,9 @@ VARIANTS: dict[str, Variant] = {
     ),
     "pretraining-schedule": Variant(
         "Write `rate(step, peak, warmup, total)`: it rises in a straight line and "
-        "reaches `peak` at step `warmup - 1` (steps count from 0), then falls along "
-        "half a cosine to FLOOR times `peak` at step `total - 1`.",
+        "reaches `peak` at step `warmup - 1` (steps count from 0), is `peak` once more "
+        "at step `warmup`, and falls from there along half a cosine to FLOOR times "
+        "`peak` at step `total - 1`.",
         "import math\n\n"
         "def rate(step, peak, warmup, total):\n"
         "    if step < warmup:\n"
@@ -1051,7 +1073,8 @@ VARIANTS: dict[str, Variant] = {
     ),
     "evaluating-windows": Variant(
         "Write `windows(n, window, stride)` for a text of `n` tokens: a list of "
-        "triples (start, first predicted, end). The first window predicts its tokens "
+        "triples (start, first predicted, end). A text shorter than the window is one "
+        "window, (0, FIRST, n). The first window predicts its tokens "
         "from number FIRST on (they count from 0). Each further window predicts "
         "`stride` more, or what is left, and is full: it starts at `end - window`.",
         "def windows(n, window, stride):\n"

@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 import torch
 from chapter import all_exercises
+from conftest import run_python
 
 from gpt2course.course import exercises
 from gpt2course.course.exercises import check, require
@@ -202,6 +203,36 @@ def test_a_warning_costs_no_points(capsys) -> None:
     assert not err
 
 
+def test_in_a_fresh_process_a_variant_forbids_what_the_page_forbids() -> None:
+    code = (
+        "import torch.nn.functional as F\n"
+        "from gpt2course.course.exercises import check\n"
+        "from gpt2course.course.variants import VARIANTS, defined\n"
+        "v = VARIANTS['attention-formula']\n"
+        "s = v.values('attention-formula', 'abc')['SCALE']\n"
+        "def f(q, k, v):\n"
+        "    c = 1 / (s * q.size(-1) ** 0.5)\n"
+        "    return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=c)\n"
+        "check('attention-formula', f, 'abc')\n"
+    )
+    assert "scaled_dot_product_attention computes it" in run_python("-c", code).stdout
+
+
+@pytest.mark.parametrize("name", ["inside-silence", "training-clip"])
+def test_an_answer_that_changes_what_it_is_given_is_told(name) -> None:
+    values = VARIANTS[name].values(name, COURSES[0])
+    right = solution(name, values)
+
+    def answer(first, *others):
+        found = right(first, *others)
+        for mine, new in zip(first, found, strict=True):
+            mine.copy_(new)
+        return found
+
+    with pytest.raises(AssertionError, match="changes what it is given"):
+        require(name, answer, COURSES[0])
+
+
 def test_an_unknown_variant_suggests_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"unknown variant 'loss-cout'.*'loss-count'"):
         check("loss-cout", None, COURSES[0])
@@ -213,6 +244,9 @@ def test_an_unknown_variant_suggests_the_nearest() -> None:
         (1, 1.0, True),
         (float("nan"), float("nan"), True),
         ([1, (2, 3)], (1, [2, 3]), True),
+        (torch.tensor([1, 0]), torch.tensor([1.0, 0.0]), False),
+        (torch.tensor([1, 0]), torch.tensor([True, False]), False),
+        (torch.tensor([1, 0]), torch.tensor([1, 0], dtype=torch.int32), True),
         ({1: 0.5}, {1: 0.5 + 1e-12}, True),
         ({1: 0.5}, {2: 0.5}, False),
         ("a", "b", False),

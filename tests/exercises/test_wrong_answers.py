@@ -10,10 +10,11 @@ import importlib
 import pkgutil
 
 import pytest
+import torch
 import wrong_answers
 from chapter import all_exercises
 
-from gpt2course.course.exercises import require
+from gpt2course.course.exercises import check, require
 
 ENOUGH = 2  # two typical wrong answers for each exercise
 TABLES = {
@@ -50,3 +51,10 @@ def test_every_exercise_has_two_wrong_answers() -> None:
     cases = {name: rows for table in TABLES.values() for name, rows in table.items()}
     fewer = [name for name in all_exercises() if len(cases.get(name, ())) < ENOUGH]
     assert fewer == []
+
+
+@pytest.mark.parametrize("exercise", all_exercises())
+def test_nan_is_no_right_answer(exercise) -> None:
+    nan = float("nan")
+    for answer in (nan, lambda *_, **__: nan, lambda *_, **__: torch.tensor(nan)):
+        assert not check(exercise, answer)

@@ -101,6 +101,7 @@ def test_a_server_that_is_not_there(server):
         (["blob/gh-pages/notebooks/loss"], 1, "book/loss.html: https://colab"),
         (["/issues"], 1, "course/issues (404 Not Found)"),
         (["book/loss.html"], 0, "book/loss.html is not published yet"),
+        (["book/loss.html", "book/tokens.html"], 1, "no page is published under"),
     ],
 )
 def test_every_page_is_asked_about(
@@ -122,3 +123,8 @@ def test_every_page_is_asked_about(
     assert "https://some-one.github.io/course/book/tokens.html" in asked
     asks_for_loss = any(link.endswith("/loss.ipynb") for link in asked)
     assert asks_for_loss == ("book/loss.html" not in broken)
+
+
+def test_a_site_without_pages_has_not_been_checked(published, tmp_path, capsys):
+    assert links.main(tmp_path) == 1
+    assert "holds no page; run make book first" in capsys.readouterr().out

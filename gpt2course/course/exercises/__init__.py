@@ -244,7 +244,8 @@ def _as_checked(
     if isinstance(answer, np.ndarray | np.generic):
         plain = np.asarray(answer)
         numbers = plain.dtype.kind in "fiub" and isinstance(answer, np.ndarray)
-        return part(torch.as_tensor(plain) if numbers else plain.tolist())
+        # a copy: torch does not read an array backwards, as [::-1] leaves it
+        return part(torch.as_tensor(plain.copy()) if numbers else plain.tolist())
     if isinstance(answer, torch.Tensor):
         if type(answer) not in ATOMS:
             with torch._C.DisableTorchFunctionSubclass():
@@ -421,6 +422,7 @@ def _variant(name: str, course: str | None, inputs: str | None) -> Checker:
 
     if name not in VARIANTS:
         raise unknown("variant", name, sorted(VARIANTS))
+    _find(name)  # imports the chapter, which says what an answer may not use
 
     def function(answer: Callable) -> str:
         if wrong := compare(name, answer, course, inputs):

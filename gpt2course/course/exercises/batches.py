@@ -27,7 +27,7 @@ def padding(f) -> str:
         raise NotYet(
             f"for the lengths 5, 7, 2 and 3 it is {right:.3f}; yours is {got:.3f}"
         )
-    if abs(float(f([4, 4]))) > 1e-6:
+    if not abs(float(f([4, 4]))) <= 1e-6:
         raise NotYet("texts of equal length need no padding: the fraction is 0")
     return "The longest text of a batch decides how much is wasted."
 

@@ -130,13 +130,13 @@ def ceiling(f) -> str:
         raise NotYet("these are seconds per token; tokens per second are asked for")
     if abs(got - 50) < 1e-6:
         raise NotYet("each weight takes several bytes: you read only one of each")
-    if abs(got - 12.5) > 1e-6:
+    if not abs(got - 12.5) <= 1e-6:
         raise NotYet(
             "a billion weights of four bytes are 4 GB; at 50 GB/s that is 12.5 tokens "
             f"per second, yours is {got}"
         )
-    if abs(f(1_000_000_000, 2, 50, 1) - 25) > 1e-6:
+    if not abs(f(1_000_000_000, 2, 50, 1) - 25) <= 1e-6:
         raise NotYet("half the bytes, twice the tokens")
-    if abs(f(1_000_000_000, 4, 50, 8) - 100) > 1e-6:
+    if not abs(f(1_000_000_000, 4, 50, 8) - 100) <= 1e-6:
         raise NotYet("a batch of 8 reads the weights once and gives 8 tokens")
     return "This is why people store weights in 16, 8 or 4 bits: to read less."

@@ -34,7 +34,7 @@ def bigram(f) -> str:
             f"in {' '.join(words)!r}, after 'a' it should be {right}; yours is {got}"
         )
     last = f(["a", "b", "a", "b"], "b")
-    if abs(sum(last.values()) - 1) > 1e-6:
+    if not abs(sum(last.values()) - 1) <= 1e-6:
         raise NotYet(
             "the last word is followed by nothing: count the pairs, not the "
             "occurrences of the word"
@@ -54,7 +54,7 @@ def perplexity(f) -> str:
             "take the mean loss per token, not the sum, or the perplexity grows with "
             "the length of the text"
         )
-    if abs(got - 4) > 1e-6:
+    if not abs(got - 4) <= 1e-6:
         raise NotYet(f"with 1/4 for every token the perplexity is 4; yours is {got}")
     got = f([1.0, 1 / 9])
     if abs(got - 5) < 1e-6:
@@ -62,7 +62,7 @@ def perplexity(f) -> str:
             "you average the numbers of choices; average the logarithms, and take the "
             "exponential at the end"
         )
-    if abs(got - 3) > 1e-6:
+    if not abs(got - 3) <= 1e-6:
         raise NotYet(f"for the probabilities 1 and 1/9 it is 3; yours is {got}")
     long = f([0.01] * 300)
     if not math.isfinite(long) or abs(long - 100) > 1e-3:
@@ -91,7 +91,7 @@ def sentence(f) -> str:
         raise NotYet("this is in bits; in nats it is the natural logarithm")
     if abs(got + right) < 1e-6:
         raise NotYet("the sign is wrong: the loss is minus the logarithm")
-    if abs(got - right) > 1e-6:
+    if not abs(got - right) <= 1e-6:
         raise NotYet(
             f"with one choice of two among five words it is {right:.4f}; yours is {got}"
         )
@@ -120,9 +120,9 @@ def smooth(f) -> str:
             "the added sightings count as sightings of the context, too: the result "
             "does not add up to 1"
         )
-    if abs(got - right) > 1e-6:
+    if not abs(got - right) <= 1e-6:
         raise NotYet(f"for 3 of 10, 0.01 and 50 it is {right:.4f}; yours is {got}")
-    if abs((got := float(f(0, 0, 0.25, 50))) - 0.25) > 1e-6:
+    if not abs((got := float(f(0, 0, 0.25, 50))) - 0.25) <= 1e-6:
         raise NotYet(
             "a context that was never seen takes the shorter model's 0.25; yours is "
             f"{got}"
@@ -143,7 +143,7 @@ def bits(f) -> str:
         )
     if abs(got - 4.0 * math.log(2) * 250 / 1000) < 1e-6:
         raise NotYet("you multiply by ln 2; a nat is more than a bit, so divide by it")
-    if abs(got - right) > 1e-6:
+    if not abs(got - right) <= 1e-6:
         raise NotYet(
             f"for 4 nats per token, 250 tokens and 1,000 characters it is {right:.4f}; "
             f"yours is {got}"

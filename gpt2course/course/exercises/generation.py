@@ -156,7 +156,7 @@ def logprob(f) -> str:
             "you pick the ids of the prompt: the new text begins after the prompt, at "
             "sequences[0, prompt_length]"
         )
-    if abs(got - right) > 1e-4:
+    if not abs(got - right) <= 1e-4:
         raise NotYet(
             f"it should be {right:.4f}; yours is {got:.4f}. Does step i belong to new "
             "token i?"

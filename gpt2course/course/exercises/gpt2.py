@@ -50,9 +50,9 @@ def memory(f) -> str:
         raise NotYet("these are bytes; a GB is 10**9 of them")
     if abs(got - 4e9 / 2**30) < 1e-6:
         raise NotYet("you divide by 2**30; a GB here is 10**9 bytes")
-    if abs(got - 4) > 1e-6:
+    if not abs(got - 4) <= 1e-6:
         raise NotYet(f"a billion weights of 32 bits take 4 GB; yours gives {got}")
-    if abs(f(124_439_808, 16) - 0.248879616) > 1e-7:
+    if not abs(f(124_439_808, 16) - 0.248879616) <= 1e-7:
         raise NotYet(
             "for gpt2 in 16 bits it should be 0.2489 GB: is the second argument used?"
         )

@@ -54,7 +54,7 @@ def logits(f) -> str:
             "you took the logits for logarithms of probabilities; they have to be "
             "normalised first"
         )
-    if abs(got - right) > 1e-4:
+    if not abs(got - right) <= 1e-4:
         raise NotYet(
             f"for random logits (6, 11) it should be {right:.4f}; yours is {got:.4f}"
         )
@@ -71,7 +71,7 @@ def logits(f) -> str:
             "logarithm is infinite. logsumexp or log_softmax, for each row, avoid it"
         )
     right = (1000 + math.log(2)) / 3
-    if abs(got - right) > 1e-2:
+    if not abs(got - right) <= 1e-2:
         raise NotYet(
             "a certain hit, a miss by 1000 and a choice between two cost "
             f"{right:.2f} nats on average; yours is {got}"
@@ -142,7 +142,7 @@ def answer(f) -> str:
         )
     if abs(got - losses[n - 1 :].sum().item()) < 1e-4:
         raise NotYet("this is the sum; take the mean over the answer's tokens")
-    if abs(got - losses[n - 1 :].mean().item()) > 1e-4:
+    if not abs(got - losses[n - 1 :].mean().item()) <= 1e-4:
         raise NotYet(
             "with a prompt of 4 of 8 tokens it should be "
             f"{losses[n - 1 :].mean():.4f}; yours is {got:.4f}"
@@ -165,7 +165,7 @@ def pieces(f) -> str:
         raise NotYet(
             "this is the sum of all losses; divide by the number of all tokens"
         )
-    if abs(got - 2.75) > 1e-6:
+    if not abs(got - 2.75) <= 1e-6:
         raise NotYet(
             f"300 tokens at 2 and 100 at 5 nats cost 2.75 per token; yours is {got}"
         )
@@ -175,7 +175,7 @@ def pieces(f) -> str:
             "a piece without a token that counts has the loss NaN, and 0 times NaN is "
             "NaN: leave it out"
         )
-    if abs(got - 1) > 1e-6:
+    if not abs(got - 1) <= 1e-6:
         raise NotYet(
             f"a piece of 0 tokens changes nothing: it should be 1; yours is {got}"
         )

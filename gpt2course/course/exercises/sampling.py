@@ -18,7 +18,7 @@ def temperature(f) -> str:
                 "you divide the probabilities; take their logarithm first, it plays "
                 "the part of the logits"
             )
-        if abs(got.sum().item() - 1) > 1e-4:
+        if not abs(got.sum().item() - 1) <= 1e-4:
             raise NotYet(
                 f"at temperature {t} your probabilities add up to {got.sum():.3f}"
             )
@@ -65,7 +65,7 @@ def topp(f) -> str:
                 f"for {p.tolist()} and p = {top_p} the tokens {kept} should be left; "
                 f"yours are {left}"
             )
-        if abs(got.sum().item() - 1) > 1e-4:
+        if not abs(got.sum().item() - 1) <= 1e-4:
             raise NotYet("what is left must add up to 1 again")
         if not torch.allclose(got[kept], p[kept] / p[kept].sum()):
             raise NotYet(
@@ -138,7 +138,7 @@ def entropy(f) -> str:
     got = float(f(torch.full((8,), 1 / 8)))
     if abs(got - 2.0794) < 1e-3:
         raise NotYet("this is the entropy itself; the exponential of it counts choices")
-    if abs(got - 8) > 1e-3:
+    if not abs(got - 8) <= 1e-3:
         raise NotYet(
             f"eight equally probable tokens are eight choices; yours is {got:.3f}"
         )
@@ -148,9 +148,9 @@ def entropy(f) -> str:
             "a token with probability 0 gave NaN: 0 times the logarithm of 0 has to "
             "count as 0"
         )
-    if abs(certain - 1) > 1e-4:
+    if not abs(certain - 1) <= 1e-4:
         raise NotYet(f"a certain token is one choice; yours is {certain:.3f}")
     p = torch.tensor([0.5, 0.25, 0.25])
-    if abs((got := float(f(p))) - 2**1.5) > 1e-3:
+    if not abs((got := float(f(p))) - 2**1.5) <= 1e-3:
         raise NotYet(f"for {p.tolist()} it should be {2**1.5:.3f}; yours is {got:.3f}")
     return "Perplexity is built in the same way, from the loss on what really came."
