@@ -9,7 +9,9 @@ export class Asker {
     this.count = 0;
     this.worker = new Worker(url, { type: "module" });
     this.worker.onmessage = ({ data }) => this.hear(data);
+    this.dead = false;
     this.worker.onerror = (event) => {
+      this.dead = true;
       event.preventDefault?.();
       for (const { reject } of this.waiting.values()) {
         reject(new Error(event.message || "the model's thread stopped"));
@@ -64,6 +66,7 @@ class Mini {
   load(progress) {
     this.listeners ??= new Set();
     this.listeners.add(progress);
+    if (!this.loading && this.asker?.dead) this.asker = null; // a new worker
     this.loading ??= this.worker
       .ask("load", this.file("model"), (bytes) => {
         for (const tell of this.listeners) tell(bytes);

@@ -49,7 +49,7 @@ class GPT2Live extends HTMLElement {
     this.text = h("p", { class: "gl-text", tabindex: "-1" });
     this.controls = {
       write: this.button("Write", () => this.writeOrStop(), "gl-primary"),
-      one: this.button("One token", () => this.append(this.choose())),
+      one: this.button("One token", () => this.one()),
       back: this.button("Back", () => this.back()),
       over: this.button("Start over", () => this.startOver()),
     };
@@ -109,6 +109,16 @@ class GPT2Live extends HTMLElement {
     this.refresh();
   }
 
+  /** Wait until the logits are those of the text as it is now. */
+  async settled() {
+    while (this.busy) await this.busy;
+  }
+
+  async one() {
+    await this.settled();
+    if (this.logits && this.room > 0) await this.append(this.choose());
+  }
+
   append(id) {
     this.written.push(id);
     return this.refresh();
@@ -133,10 +143,11 @@ class GPT2Live extends HTMLElement {
     this.stop = false;
     this.writing = true;
     this.showControls();
+    await this.settled();
     const started = performance.now();
     let count = 0;
     try {
-      while (!this.stop && count < MANY && this.room > 0) {
+      while (!this.stop && this.logits && count < MANY && this.room > 0) {
         const id = this.choose();
         await this.append(id);
         count++;
@@ -176,6 +187,7 @@ class GPT2Live extends HTMLElement {
         this.logits = await this.model.read(this.ids);
       } catch (error) {
         this.stop = true;
+        this.logits = null;
         this.say(`The model stopped: ${error.message}. Reload the page.`);
         return;
       }

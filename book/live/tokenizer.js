@@ -52,7 +52,8 @@ export class Tokenizer {
     for (const [i, part] of text.split(END).entries()) {
       if (i > 0) ids.push(this.endOfText);
       for (const [word] of part.matchAll(WORDS)) {
-        ids.push(...this.encodeWord(word));
+        // one by one: a call takes only so many arguments
+        for (const id of this.encodeWord(word)) ids.push(id);
       }
     }
     return ids;

@@ -256,9 +256,9 @@ class GPT2Whole extends HTMLElement {
   }
 
   append_(id) {
-    const { tokenizer } = this.model;
-    const ids = [...tokenizer.encode(this.input.value), id].slice(-MOST);
-    this.input.value = tokenizer.decode(ids);
+    // after the tokens that were read: a longer text has more
+    const read = this.input.value ? this.ids : [];
+    this.input.value = this.model.tokenizer.decode([...read, id].slice(-MOST));
     this.seed++;
     this.refresh();
     this.go(0);
