@@ -547,6 +547,56 @@ def test_the_walk_begins_again_with_the_drawn_token(visit):  # noqa: F811
     assert visit.problems == []
 
 
+def test_the_walk_appends_after_the_tokens_that_it_read(visit):  # noqa: F811
+    page = visit(WHOLE)
+    whole = start(page)
+    whole.get_by_label("Your text").fill(
+        "This movie was so good that I watched it again and again with my friends"
+    )
+    whole.get_by_text(re.compile(r"The first \d+ of \d+ tokens")).wait_for()
+    last = whole.locator(".gl-card").last
+    last.get_by_text("Drawn:").wait_for()
+    last.get_by_role("button", name="Append it").click()
+    text = whole.get_by_label("Your text")
+    expect(text).not_to_have_value(re.compile("friends"))
+    assert visit.problems == []
+
+
+def test_a_token_is_drawn_from_the_text_as_it_is(visit):  # noqa: F811
+    page = visit(LIVE)
+    live = start(page)
+    written = live.evaluate("""async (e) => {
+      e.settings.temperature = 0;
+      const texts = [];
+      const press = (n) => { for (; n; n--) e.controls.one.click(); };
+      const rest = async () => {
+        await new Promise((done) => setTimeout(done, 50));
+        await e.settled();
+      };
+      press(3);  // three at once
+      await rest();
+      texts.push([...e.written]);
+      e.startOver();
+      await rest();
+      for (let i = 0; i < 3; i++) { press(1); await rest(); }
+      texts.push([...e.written]);
+      return texts;
+    }""")
+    assert len(written[0]) == 3
+    assert written[0] == written[1]
+    assert visit.problems == []
+
+
+def test_a_word_of_very_many_bytes_is_read(visit):  # noqa: F811
+    page = visit(LIVE)
+    live = start(page)
+    live.get_by_label("Your text").evaluate(
+        "(box) => { box.value = '\\u{1F600}'.repeat(40000); box.dispatchEvent(new Event("input")); }"
+    )
+    live.get_by_text(re.compile("Shorten it")).wait_for()
+    assert visit.problems == []
+
+
 # ---- the real GPT-2, by choice -------------------------------------------------------
 
 LIBRARY = """
