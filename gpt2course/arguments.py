@@ -94,8 +94,9 @@ def number(name: str, value: object) -> float:
 def check_numbers(config: object) -> None:
     """Check that the numbers of a frozen dataclass are numbers, and make them plain.
 
-    A field that is annotated int, float or int | None holds what it says: no 2.5 steps,
-    no "3" and no True. A seed is one that numpy takes as well.
+    A field that is annotated int, float, int | None or bool holds what it says: no 2.5
+    steps, no "3", no True for a number and no "no" for False. A seed is one that numpy
+    takes as well.
 
     Raises:
         ValueError: another value; the message names the field.
@@ -108,6 +109,10 @@ def check_numbers(config: object) -> None:
         elif field.type == "int" or (field.type == "int | None" and value is not None):
             said = f"{field.name} is {_short(value)}"
             value = _whole(value, said, "a whole number")
+        elif field.type == "bool" and not isinstance(value, bool):
+            raise ValueError(
+                f"{field.name} is {_short(value)}; it must be True or False"
+            )
         object.__setattr__(config, field.name, value)
         if field.name == "seed" and not 0 <= value < 2**32:
             raise ValueError(f"seed is {value}; it must lie between 0 and {2**32 - 1}")

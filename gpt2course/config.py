@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
+# other names that transformers takes for an entry of a config.json
+ALIASES = {
+    "hidden_size": "n_embd",
+    "max_position_embeddings": "n_positions",
+    "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+}
 #: the activations that can be loaded: two names for one, the tanh form of GELU
 ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")
 #: the fields that say how likely dropout is; they do not change the weights' shapes
@@ -122,6 +129,13 @@ class GPT2Config:
                 f"activation_function is {activation!r}; GPT-2 uses one of "
                 f"{', '.join(ACTIVATIONS)}"
             )
+        for alias, name in ALIASES.items():
+            if alias in config and config[alias] != config.get(name):
+                raise ValueError(
+                    f"{alias} is {repr(config[alias])[:80]} and {name} is "
+                    f"{repr(config.get(name))[:80]}; config.json must have {name}, "
+                    f"GPT-2's own name: rename {alias}, or leave it out"
+                )
         own = {f.name: config[f.name] for f in fields(cls) if f.name in config}
         # several tokens may end a text; the first is GPT-2's own
         ids = token_ids("eos_token_id", own.get("eos_token_id"))

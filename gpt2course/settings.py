@@ -48,9 +48,10 @@ def checkpoint_name(name: str | os.PathLike | None = None) -> str:
         ValueError: neither a known name nor a folder nor a path.
     """
     name = os.fspath(name or os.environ.get("GPT2COURSE_CHECKPOINT") or "mini")
-    return _known_or_folder(
-        name.removeprefix("openai-community/"), "checkpoint", CHECKPOINTS
-    )
+    on_the_hub = name.removeprefix("openai-community/")
+    if on_the_hub in HUB_CHECKPOINTS:
+        return on_the_hub
+    return _known_or_folder(name, "checkpoint", CHECKPOINTS)
 
 
 def data_source(name: str | os.PathLike | None = None) -> str:

@@ -104,3 +104,15 @@ def test_both_names_of_the_activation_are_one():
         "n_inner": 3072,
     }
     assert GPT2Config.from_dict(written) == GPT2Config()
+
+
+@pytest.mark.parametrize("beside", [{}, {"n_head": 12}])
+def test_a_shape_under_another_name_is_not_overlooked(beside):
+    # the number of heads changes no tensor's shape: nothing else would notice
+    entries = {
+        k: v for k, v in GPT2Config().to_dict().items() if k != "n_head"
+    } | beside
+    with pytest.raises(ValueError, match="num_attention_heads is 3 and n_head is .*re"):
+        GPT2Config.from_dict({**entries, "num_attention_heads": 3})
+    same = {**entries, "n_head": 3, "num_attention_heads": 3}
+    assert GPT2Config.from_dict(same).n_head == 3

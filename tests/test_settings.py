@@ -127,3 +127,9 @@ def test_unknown_names(monkeypatch, variable, value, read, says):
     monkeypatch.setenv(f"GPT2COURSE_{variable}", value)
     with pytest.raises(ValueError, match=says.replace("?", r"\?")):
         read()
+
+
+def test_a_folder_called_as_openais_account_is_a_folder():
+    assert checkpoint_name("openai-community/gpt2") == "gpt2"
+    mine = "openai-community/my-gpt"
+    assert checkpoint_name(mine) == mine

@@ -85,6 +85,7 @@ def test_row_lengths():
         ({"max_steps": "3"}, "must be a whole number"),
         ({"eval_steps": True}, "must be a whole number"),
         ({"lora": 4.0}, "must be a whole number"),
+        ({"gradient_checkpointing": "no"}, "must be True or False"),
         ({"learning_rate": "1e-3"}, "must be a number"),
         ({"num_train_epochs": None}, "must be a number"),
         ({"seed": -1}, "must lie between 0 and 4294967295"),
