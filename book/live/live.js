@@ -114,9 +114,13 @@ class GPT2Live extends HTMLElement {
     while (this.busy) await this.busy;
   }
 
-  async one() {
-    await this.settled();
-    if (this.logits && this.room > 0) await this.append(this.choose());
+  /** One token; each of several quick clicks waits for the one before. */
+  one() {
+    this.turn = (this.turn ?? Promise.resolve()).then(async () => {
+      await this.settled();
+      if (this.logits && this.room > 0) await this.append(this.choose());
+    });
+    return this.turn;
   }
 
   append(id) {

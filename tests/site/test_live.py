@@ -571,6 +571,7 @@ def test_a_token_is_drawn_from_the_text_as_it_is(visit):  # noqa: F811
       const press = (n) => { for (; n; n--) e.controls.one.click(); };
       const rest = async () => {
         await new Promise((done) => setTimeout(done, 50));
+        await e.turn;
         await e.settled();
       };
       press(3);  // three at once
