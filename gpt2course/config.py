@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
-# other names that transformers takes for an entry of a config.json
+#: other names that transformers takes for an entry of a config.json
 ALIASES = {
     "hidden_size": "n_embd",
     "max_position_embeddings": "n_positions",
