@@ -64,7 +64,9 @@ def exercises(chapter: Path) -> list[Listed]:
     number = page_numbers(chapter.parent).get(chapter.stem)
     found = []
     for n, match in enumerate(EXERCISE.finditer(read_chapter(chapter)), 1):
-        rating = re.search(r"^:exercise: (\{.*\})$", match["body"], flags=re.M)
+        # an option may go on in the next line, which then begins with a colon, too
+        option = r"^:exercise: (\{(?:.*\n:)?.*\})$"
+        rating = re.search(option, match["body"], flags=re.M)
         if not rating:
             raise ValueError(f"{match['label']} has no line `:exercise:`")
         found.append(
@@ -72,7 +74,7 @@ def exercises(chapter: Path) -> list[Listed]:
                 match["label"],
                 exercise_name(number, n),
                 match["title"].strip(),
-                Rating.read(yaml.safe_load(rating[1])),
+                Rating.read(yaml.safe_load(rating[1].replace("\n:", "\n"))),
             )
         )
     return found

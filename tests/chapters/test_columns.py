@@ -5,6 +5,7 @@ On a desk a page has room for 76 characters; tests/site holds what the browser s
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -25,6 +26,17 @@ def test_code_in_cells_fits_the_page() -> None:
         for path in CHAPTERS
         for cell in Chapter.read(path).cells
         if (lines := too_wide(cell.source, SHOWN))
+    }
+    assert not wide
+
+
+def test_options_of_cells_fit_the_page() -> None:
+    options = re.compile(r"^```\{code-cell\}.*\n((?::.*\n)+)", flags=re.M)
+    wide = {
+        path.stem: lines
+        for path in CHAPTERS
+        for found in options.findall(path.read_text(encoding="utf-8"))
+        if (lines := too_wide(found, SHOWN))
     }
     assert not wide
 
