@@ -91,8 +91,8 @@ def number(name: str, value: object) -> float:
     return value
 
 
-def check_numbers(config: object) -> None:
-    """Check that the numbers of a frozen dataclass are numbers, and make them plain.
+def check_fields(config: object) -> None:
+    """Check the fields of a frozen dataclass, and make their numbers plain ones.
 
     A field that is annotated int, float, int | None or bool holds what it says: no 2.5
     steps, no "3", no True for a number and no "no" for False. A seed is one that numpy

@@ -118,7 +118,8 @@ class GPT2Live extends HTMLElement {
   one() {
     this.turn = (this.turn ?? Promise.resolve()).then(async () => {
       await this.settled();
-      if (this.logits && this.room > 0) await this.append(this.choose());
+      const free = this.logits && this.room > 0 && !this.writing;
+      if (free) await this.append(this.choose());
     });
     return this.turn;
   }

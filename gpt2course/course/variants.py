@@ -145,6 +145,12 @@ def compare(
                 f"for {', '.join(map(shown, arguments))} it should be "
                 f"{shown(wanted)}; yours is {shown(got)}"
             )
+            tensors = isinstance(got, torch.Tensor) and isinstance(wanted, torch.Tensor)
+            if tensors and kind_of_numbers(got) != kind_of_numbers(wanted):
+                wrong += (
+                    f". Yours holds {kind_of_numbers(got)}; it should hold "
+                    f"{kind_of_numbers(wanted)}"
+                )
     if wrong and as_on_the_page:
         drawn = ", ".join(f"{word} = {value}" for word, value in values.items())
         return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpt2course.arguments import check_numbers
+from gpt2course.arguments import check_fields
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class SentimentConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        check_numbers(self)
+        check_fields(self)
         for name in (
             "num_train_epochs",
             "per_device_train_batch_size",

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from gpt2course.arguments import check_numbers
+from gpt2course.arguments import check_fields
 from gpt2course.config import SIZES, GPT2Config
 
 #: the values of `mixed_precision`
@@ -86,7 +86,7 @@ class FinetuneConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        check_numbers(self)
+        check_fields(self)
         _check_counts(
             self,
             "per_device_train_batch_size",
@@ -225,7 +225,7 @@ class PretrainConfig:
     device: Literal["cpu", "cuda"] = "cpu"
 
     def __post_init__(self) -> None:
-        check_numbers(self)
+        check_fields(self)
         _check_counts(
             self,
             "max_steps",

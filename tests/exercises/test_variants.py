@@ -233,6 +233,15 @@ def test_an_answer_that_changes_what_it_is_given_is_told(name) -> None:
         require(name, answer, COURSES[0])
 
 
+def test_numbers_of_another_kind_are_told() -> None:
+    name = "attention-mask"
+    right = solution(name, VARIANTS[name].values(name, COURSES[0]))
+    with pytest.raises(
+        AssertionError, match="Yours holds fractions; it should hold tr"
+    ):
+        require(name, lambda T, S: right(T, S).float(), COURSES[0])
+
+
 def test_an_unknown_variant_suggests_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"unknown variant 'loss-cout'.*'loss-count'"):
         check("loss-cout", None, COURSES[0])
