@@ -83,7 +83,7 @@ def number(name: str, value: object) -> float:
         ValueError: a text, None, True or anything else that is no number.
     """
     try:
-        if isinstance(value, (str, bytes, bytearray, bool)):
+        if isinstance(value, (str, bytes, bytearray)) or _is_bool(value):
             raise TypeError
         float(value)
     except (TypeError, ValueError, RuntimeError, OverflowError):
@@ -129,11 +129,16 @@ def _items(name: str, value: object, expected: str) -> list:
 
 def _whole(value: object, said: str, expected: str) -> int:
     try:
-        if isinstance(value, bool):
+        if _is_bool(value):
             raise TypeError
         return operator.index(value)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"{said}; it must be {expected}") from None
+
+
+def _is_bool(value: object) -> bool:
+    """Whether it is True or False, also as a scalar of numpy or torch."""
+    return isinstance(value, bool) or "bool" in str(getattr(value, "dtype", ""))
 
 
 def _short(value: object) -> str:

@@ -39,7 +39,8 @@ def checkpoint_name(name: str | os.PathLike | None = None) -> str:
 
     Args:
         name: "mini", a published size, or a folder. A known name always wins: a folder
-            that is called gpt2 is ./gpt2.
+            that is called gpt2 is ./gpt2. None asks the environment, where an empty
+            variable is as good as none.
 
     Returns:
         a known name, or a path in which ~ is the home folder.
@@ -47,7 +48,9 @@ def checkpoint_name(name: str | os.PathLike | None = None) -> str:
     Raises:
         ValueError: neither a known name nor a folder nor a path.
     """
-    name = os.fspath(name or os.environ.get("GPT2COURSE_CHECKPOINT") or "mini")
+    if name is None:
+        name = os.environ.get("GPT2COURSE_CHECKPOINT") or "mini"
+    name = os.fspath(name)
     on_the_hub = name.removeprefix("openai-community/")
     if on_the_hub in HUB_CHECKPOINTS:
         return on_the_hub
@@ -69,8 +72,9 @@ def data_source(name: str | os.PathLike | None = None) -> str:
         ValueError: neither a known name nor a folder nor a path.
     """
     default = "hub" if checkpoint_name() in HUB_CHECKPOINTS else "embedded"
-    name = os.fspath(name or os.environ.get("GPT2COURSE_DATA") or default)
-    return _known_or_folder(name, "data source", DATA_SOURCES)
+    if name is None:
+        name = os.environ.get("GPT2COURSE_DATA") or default
+    return _known_or_folder(os.fspath(name), "data source", DATA_SOURCES)
 
 
 def _known_or_folder(name: str, what: str, known: Sequence[str]) -> str:

@@ -9,7 +9,13 @@ from conftest import random_model
 
 from gpt2course.arguments import number, rows_of_ids, texts, token_ids, whole_number
 from gpt2course.checkpoints import load_tokenizer
-from gpt2course.data import concatenate, encode_jokes, pack_sequences
+from gpt2course.data import (
+    concatenate,
+    encode_jokes,
+    pack_sequences,
+    shuffled_stream,
+    split_reviews,
+)
 from gpt2course.generation import (
     beam_search,
     generate,
@@ -89,6 +95,45 @@ def tokenizer():
         (lambda t: concatenate([[1.5, 2.0]], 0), "document 0 holds 1.5; it must be"),
         (lambda t: concatenate([[1, -2]], 0), "document 0 holds -2; token ids begin"),
         (lambda t: concatenate("ab", 0), "documents is the text 'ab'; it must be a l"),
+        (lambda t: concatenate([[1]], None), "eos_token_id is None; it must be a who"),
+        (lambda t: concatenate([[1]], True), "eos_token_id is True; it must be a who"),
+        (lambda t: concatenate([[1]], -100), "eos_token_id is -100; it must be a who"),
+        (
+            lambda t: pack_sequences([[1, 2]], 8, pad_token_id=1.5),
+            "pad_token_id is 1.5; it must be a whole number",
+        ),
+        (
+            lambda t: pack_sequences([[1, 2]], 8, pad_token_id=-100),
+            "pad_token_id is -100; it must be a whole number of at least 0",
+        ),
+        (
+            lambda t: shuffled_stream(*concatenate([[1]], 0), seed=2**64),
+            f"seed is {2**64}; it must be below",
+        ),
+        (
+            lambda t: split_reviews([("a", 0)] * 9, n_test=-1),
+            "n_test is -1; it must be a whole number of at least 0",
+        ),
+        (
+            lambda t: split_reviews([("a", 0), ("b", 1)], n_test="1"),
+            "n_test is '1'; it must be a whole number",
+        ),
+        (
+            lambda t: split_reviews([(str(i), 0) for i in range(30)], n_test=28),
+            "n_test is 28; besides the 3 for validation there are 27 texts that occur",
+        ),
+        (
+            lambda t: split_reviews(
+                [(str(i), i % 2) for i in range(30)], n_test=30, stratified=True
+            ),
+            "n_test is 30; besides the 1 for validation there are 14 texts with label",
+        ),
+        (lambda t: number("t", np.bool_(True)), "t is np.True_; it must be a number"),
+        (lambda t: number("t", torch.tensor(True)), r"t is tensor\(True\); it must be"),
+        (
+            lambda t: whole_number("n", torch.tensor(True), 0),
+            r"n is tensor\(True\); it",
+        ),
     ],
 )
 def test_what_is_not_meant_is_refused(call, says, tokenizer):

@@ -133,3 +133,10 @@ def test_a_folder_called_as_openais_account_is_a_folder():
     assert checkpoint_name("openai-community/gpt2") == "gpt2"
     mine = "openai-community/my-gpt"
     assert checkpoint_name(mine) == mine
+
+
+def test_an_empty_name_is_refused_and_not_the_default():
+    with pytest.raises(ValueError, match="unknown checkpoint ''; known are mini"):
+        checkpoint_name("")
+    with pytest.raises(ValueError, match="unknown data source ''; known are embedded"):
+        data_source("")

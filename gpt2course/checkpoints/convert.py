@@ -40,9 +40,10 @@ CONSTANTS = re.compile(r"\.attn\.(bias|masked_bias)$")
 def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
     """Turn a Hugging Face GPT-2 state dict into one for `GPT2.load_state_dict`.
 
-    Reads all the forms in circulation: with and without the "transformer." prefix, with
-    and without lm_head.weight (which is wte again), with the masks that old files
-    carry, and with the prefixes of wrappers such as torch.compile.
+    Reads all the forms in circulation: with and without the "transformer." prefix; with
+    the one matrix as wte, as lm_head.weight (safetensors' save_model keeps one name of
+    a tensor that has two) or as both; with the masks that old files carry; and with the
+    prefixes of wrappers such as torch.compile.
 
     Args:
         state: name -> tensor, as in model.safetensors.
@@ -64,11 +65,15 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
     result: dict[str, Tensor] = {}
     head = None
     plain = plain_names(state)
+    keys = {name: plain[name].removeprefix("transformer.") for name in state}
+    has_wte = "wte.weight" in keys.values()
     for name, tensor in state.items():
-        key = plain[name].removeprefix("transformer.")
+        key = keys[name]
         if key == "lm_head.weight":
-            head = tensor
-            continue
+            if has_wte:
+                head = tensor
+                continue
+            key = "wte.weight"
         if CONSTANTS.search(f".{key}"):
             continue
         if key not in expected:

@@ -71,7 +71,8 @@ def reconcile(folder: Path) -> Reconciled:
 
     Raises:
         CheckpointError: files that are missing, damaged, too large or contradict each
-            other; nothing that says which token ends a text.
+            other; a tokenizer, and nothing that says which of its tokens ends a text;
+            an eos_token_id outside the vocabulary.
 
     Source: transformers.GPT2Config, PreTrainedTokenizerBase. Chapter: tokens.
     """
@@ -88,17 +89,25 @@ def reconcile(folder: Path) -> Reconciled:
     if wrapped_names(folder):
         notes.append("prefixes of a wrapper left out of the tensors' names")
     vocab_size = config.vocab_size
-    own = [token for token in eos_ids if token < vocab_size]
     has_one = has_tokenizer(folder)
     tokenizer = _tokenizer(folder, vocab_size, notes) if has_one else None
+    own = [token for token in eos_ids if token < vocab_size]
+    if tokenizer is not None:  # an id of the padding is no token
+        own = [t for t in own if tokenizer.convert_ids_to_tokens(t) is not None]
     eos = None if tokenizer is None else tokenizer.eos_token_id
     if eos is None or eos >= vocab_size:
         if not own:
-            if tokenizer is not None or eos_ids:
+            said = f"{path}: eos_token_id is {entries.get('eos_token_id')}"
+            if tokenizer is not None:
                 raise CheckpointError(
-                    f"{path}: eos_token_id is {entries.get('eos_token_id')}, outside "
-                    f"the vocabulary of {vocab_size} tokens, and the tokenizer has no "
-                    "eos_token; set it in tokenizer_config.json"
+                    f"{said}, and neither that nor the tokenizer names a token of the "
+                    f"vocabulary of {vocab_size} that ends a text; set eos_token in "
+                    "tokenizer_config.json"
+                )
+            if eos_ids:
+                raise CheckpointError(
+                    f"{said}, outside the vocabulary of {vocab_size} tokens; set it to "
+                    "the id of the token that ends a text"
                 )
             own = [vocab_size - 1]  # GPT-2's place for it
             notes.append(f"a text ends at id {own[0]}, as config.json names no other")

@@ -19,16 +19,17 @@ def run(
     """Make the file that the live model in a page loads.
 
     Args:
-        output: the file.
+        output: the file. One of an earlier export is replaced, no other.
         checkpoint: mini, gpt2, gpt2-medium, gpt2-large, gpt2-xl or a folder; by
             default GPT2COURSE_CHECKPOINT, else mini.
         dtype: auto takes int8 when it is close enough on validation reviews.
         json: print one JSON object.
     """
-    from gpt2course.course import export_live
+    from gpt2course.course import export_live, refuse_other_file
     from gpt2course.files import refuse_reserved_name, write_bytes
 
     refuse_reserved_name(output)
+    refuse_other_file(output)
     file = export_live(checkpoint, dtype)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(output, file.content)

@@ -25,6 +25,7 @@ from jsonargparse import (
     Namespace,
     _loaders_dumpers,
 )
+from jsonargparse.typing import register_type
 
 from gpt2course.cli.config_file import CarefulLoader, read_config_file
 from gpt2course.config import GPT2Config
@@ -32,6 +33,16 @@ from gpt2course.config import GPT2Config
 # jsonargparse reads config files as YAML, and then each value in them once more; it
 # has a public way to replace the loader for the first only
 _loaders_dumpers.yaml_default_loader = CarefulLoader
+
+
+def _path(text: str) -> Path:
+    """A path; an empty text is none, while to pathlib it is the current folder."""
+    if not text:
+        raise ValueError("empty")
+    return Path(text)
+
+
+register_type(Path, str, _path, type_check=isinstance)
 EPILOG = """\
 An option on the command line overrides the config file, which overrides the
 environment variables, which override the defaults above.
@@ -71,7 +82,8 @@ def parse(
     Args:
         name: of the command, as it is typed.
         command: a file of this room. The arguments of its function `run` are the
-            options; if one is a config dataclass, the fields of that are options.
+            options; if one is a config dataclass, the fields of that are options. An
+            argument `given` gets the names of those that are set, even to the default.
         arguments: what is typed after the name.
 
     Returns:
@@ -82,9 +94,15 @@ def parse(
         SystemExit: after --help and --print-config.
     """
     parser = Parser(name, command)
-    values = parser.parse_args(config_first(arguments))
+    arguments = config_first(arguments)
+    values = parser.parse_args(arguments)
     hints = _hints(command.run)
-    return {key: parser.value(values, key, hints[key]) for key in hints}
+    wants_given = hints.pop("given", None) is not None
+    result = {key: parser.value(values, key, hints[key]) for key in hints}
+    if wants_given:
+        only = Parser(name, command).parse_args(arguments, defaults=False)
+        result["given"] = set(only.keys())
+    return result
 
 
 def config_first(arguments: Sequence[str]) -> list[str]:
@@ -191,13 +209,14 @@ class Parser(ArgumentParser):
         configs = [hint for hint in self.hints.values() if is_dataclass(hint)]
         lists = [name for name, hint in self.hints.items() if hint == list[str]]
         skip = {name for name, hint in self.hints.items() if hint in configs}
+        if self.hints.pop("given", None):
+            skip.add("given")
         self.add_function_arguments(command.run, as_group=False, skip={*skip, *lists})
         for name in lists:
             if name != "texts":
                 # texts that follow would be taken for more of the list
                 several = {} if self.takes_texts else {"nargs": "+"}
-                action = "append" if self.takes_texts else "extend"
-                self._add_list(f"--{name}", about[name], action=action, **several)
+                self._add_list(f"--{name}", about[name], action=_Several, **several)
         for config in configs:
             self.add_class_arguments(config, None, as_group=False)
             self._note_hints("", config)
@@ -305,6 +324,19 @@ class _HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter)
         if action.default in (None, [], argparse.SUPPRESS):
             return about
         return f"{about} (default: %(default)s)"
+
+
+class _Several(argparse.Action):
+    """A list, one or more texts at a time. The first ones of the command line replace
+    those of the config file, which is read before."""
+
+    replaces = True
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        values = values if isinstance(values, list) else [values]
+        before = [] if self.replaces else getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [*before, *values])
+        self.replaces = False
 
 
 class _Given(argparse.Action):

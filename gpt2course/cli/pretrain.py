@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from gpt2course.cli.options import command_line, different_options
@@ -17,6 +17,7 @@ EXAMPLE = "gpt2course pretrain --output my-mini"
 def run(
     settings: PretrainConfig,
     output: Path,
+    given: set[str],
     checkpoint: str | None = None,
     json: bool = False,
 ) -> int:
@@ -28,6 +29,7 @@ def run(
     Args:
         settings: the run. The last id of the new vocabulary ends a text.
         output: folder for the checkpoint, the log and the state of the run.
+        given: the options that are set.
         checkpoint: where to start from, with its tokenizer and its shape: mini, gpt2,
             gpt2-medium, gpt2-large, gpt2-xl or a folder; by default a new tokenizer and
             random weights.
@@ -47,12 +49,18 @@ def run(
     options = different_options(settings, PretrainConfig())
     if checkpoint is not None:
         shape = load_checkpoint(checkpoint).config
-        for name, value in different_options(model, defaults).items():
-            if name not in DROPOUT and value != getattr(shape, name):
-                raise ValueError(
-                    f"model.{name} is {value}, and that of the checkpoint "
-                    f"{getattr(shape, name)}; it keeps its shape: leave the option out"
-                )
+        wrong = [
+            f"model.{field.name} is {getattr(model, field.name)}, and that of the "
+            f"checkpoint {getattr(shape, field.name)}"
+            for field in fields(model)
+            if f"model.{field.name}" in given
+            and field.name not in DROPOUT
+            and getattr(model, field.name) != getattr(shape, field.name)
+        ]
+        if wrong:
+            raise ValueError(
+                f"{'; '.join(wrong)}. A checkpoint keeps its shape: leave that out"
+            )
         options["checkpoint"] = checkpoint
     result = pretrain_from_reviews(
         settings,

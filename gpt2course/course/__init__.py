@@ -24,7 +24,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "intervene": ["ablated", "ablation_costs", "patched", "patching_effects"],
         "live": [
             *("LEAST_AGREEMENT", "LiveFile", "MOST_KL", "as_read", "export_live"),
-            *("file_content", "logits_without", "merges_of"),
+            *("file_content", "logits_without", "merges_of", "refuse_other_file"),
         ],
         "notebook": ["code_of", "glue", "INK", "show", "table", "Text", "visible"],
         "opening": ["start", "to_drive"],

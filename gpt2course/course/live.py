@@ -7,15 +7,18 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from gpt2course.checkpoints import byte_characters, load_checkpoint, load_tokenizer
 from gpt2course.data import load_reviews, plain_text
+from gpt2course.files import refuse_irregular
 from gpt2course.model import GPT2
 
 if TYPE_CHECKING:
@@ -144,6 +147,28 @@ def file_content(model: GPT2, merges: Sequence[str], dtype: str) -> bytes:
         "dtype": dtype,
     }
     return save(stored(model, dtype), metadata)
+
+
+def refuse_other_file(path: Path) -> None:
+    """Refuse to write where something stands that is no file of `file_content`.
+
+    Raises:
+        ValueError: a folder, a file of another kind.
+        OSError: it cannot be read.
+    """
+    if not path.exists():
+        return
+    refuse_irregular(path)
+    try:
+        with safe_open(path, "pt") as file:
+            found = file.metadata() or {}
+    except SafetensorError:
+        found = {}
+    if not {"config", "merges", "dtype"} <= found.keys():
+        raise ValueError(
+            f"{path} exists and is no file of the live model; pass another name, "
+            "nothing was written"
+        )
 
 
 @torch.no_grad()

@@ -240,6 +240,9 @@ def _read_csv(path: Path) -> list[_Joke]:
     rows = read_table(path, ("ID", "Joke"), broken_bytes="surrogateescape")
     ids = [_id(row) for row in rows]
     counts = Counter(ids)
+    # hashes differ in shape from row to row, and are of a few lengths
+    hashes = [name for name in ids if regex.search(r"\d\p{L}", name)]
+    lengths = set(map(_lengths, hashes)) if 2 * len(hashes) > len(ids) else None
     # the nearest known ones: above row i stands before[i], below it after[i + 1]
     before = list(accumulate(ids, lambda last, own: own or last, initial=""))
     after = list(accumulate(ids[::-1], lambda last, own: own or last, initial=""))[::-1]
@@ -248,7 +251,11 @@ def _read_csv(path: Path) -> list[_Joke]:
         problem = row.problem
         if not problem and any(
             column == "ID"
-            and _shape(name) == _shape(ids[i])
+            and (
+                _shape(name) == _shape(ids[i])
+                if lengths is None
+                else _lengths(name) in lengths or name == ids[i]
+            )
             # a numbered list has the numbers of other rows
             and (counts[name] != 1 or not name)
             and not _outside(name, before[i], ids[i], after[i + 1])
@@ -285,6 +292,14 @@ def _shape(name: str) -> str:
     if not regex.search(r"\d", name):
         return name
     return regex.sub(r"\p{L}+", "a", regex.sub(r"\d+", "9", name))
+
+
+def _lengths(name: str) -> str:
+    """How long its parts of letters and digits are: "8-4-4-4-12" for a UUID. A name
+    without digits looks like any word, so it stays as it is."""
+    if not regex.search(r"\d", name):
+        return name
+    return regex.sub(r"[\p{L}\d]+", lambda part: str(len(part[0])), name)
 
 
 def _pyjokes() -> list[str]:

@@ -30,9 +30,10 @@ def concatenate(
         closing token included.
 
     Raises:
-        ValueError: no documents.
+        ValueError: no documents; ids or an eos_token_id that are no ids.
     """
     documents = _checked(documents)
+    whole_number("eos_token_id", eos_token_id, least=0)
     if not documents:
         raise ValueError("no documents to pack; pass at least one")
     lengths = torch.tensor([len(ids) + 1 for ids in documents])
@@ -70,11 +71,16 @@ def shuffled_stream(tokens: Tensor, lengths: Tensor, seed: int) -> Tensor:
     Args:
         tokens: (N,) int64, as `concatenate` made them.
         lengths: (documents,) int64.
-        seed: any whole number.
+        seed: from 0 to 2**63 - 1.
 
     Returns:
         (N,) int64.
+
+    Raises:
+        ValueError: another seed.
     """
+    if whole_number("seed", seed, least=0) >= 2**63:
+        raise ValueError(f"seed is {seed}; it must be below 2**63")
     order = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(seed))
     parts = tokens.split(lengths.tolist())
     return torch.cat([parts[i] for i in order])
@@ -184,7 +190,7 @@ def pack_sequences(
 
     Raises:
         ValueError: no documents, a document shorter than two tokens (nothing to
-            predict), one longer than a row.
+            predict), one longer than a row; a pad_token_id that is no id.
 
     Source: Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination".
     Chapter: training.
@@ -194,6 +200,7 @@ def pack_sequences(
             f"row_length is {row_length}; a row needs at least 2 tokens, one to read "
             "and one to predict"
         )
+    whole_number("pad_token_id", pad_token_id, least=0)
     if too_long not in ("error", "cut", "drop"):
         raise ValueError(
             f"too_long is {too_long!r}; it must be 'error', 'cut' or 'drop'"

@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpt2course.arguments import whole_number
 from gpt2course.checkpoints import HubError, hub_folder
 from gpt2course.data.tables import EMPTY, MERGED, REMEDY, Row, TableReport, read_table
 from gpt2course.settings import data_source
@@ -63,10 +64,14 @@ def split_reviews(
         rows: (text, label) pairs.
         stratified: rank each label by itself, so that a small collection keeps the
             shares of its labels in every split.
-        n_test: texts in the test split, if not as many as in validation.
+        n_test: texts in the test split, if not as many as in validation; with
+            stratified an equal part of each label, rounded down.
 
     Returns:
         {"train": ..., "validation": ..., "test": ...}, each in the order of `rows`.
+
+    Raises:
+        ValueError: n_test is no whole number, negative, or more than there are.
 
     Chapter: pretraining.
     """
@@ -78,8 +83,17 @@ def split_reviews(
         mine = [key for key, row in zip(keys, rows, strict=True)
                 if label is None or row[1] == label]  # fmt: skip
         held_out = min(HELD_OUT // len(labels), len(mine) // 10)
-        first = held_out if n_test is None else n_test // len(labels)
         ranked = sorted(key for key in mine if counts[key] == 1)
+        first = held_out
+        if n_test is not None:
+            first = whole_number("n_test", n_test, least=0) // len(labels)
+            if first + held_out > len(ranked):
+                of_label = "" if label is None else f" with label {label}"
+                raise ValueError(
+                    f"n_test is {n_test}; besides the {held_out} for validation there "
+                    f"are {max(0, len(ranked) - held_out)} texts{of_label} that occur "
+                    "once: pass a smaller one"
+                )
         split_of |= dict.fromkeys(ranked[:first], "test")
         split_of |= dict.fromkeys(ranked[first : first + held_out], "validation")
     splits: dict[str, list[tuple[str, int]]] = {

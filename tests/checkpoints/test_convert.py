@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import TINY, random_ids, random_model, twins
 from safetensors.torch import load_file, save_file
+from safetensors.torch import save_model as save_safetensors_model
 
 from gpt2course.checkpoints import (
     CheckpointError,
@@ -189,6 +190,19 @@ def test_a_failed_write_leaves_the_old_model(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         write_model(random_model(std=0.5), tmp_path)
     assert torch.equal(read_model(tmp_path)(IDS), MODEL(IDS))
+
+
+def test_what_safetensors_save_model_writes_is_read(tmp_path):
+    # it keeps one name of a tensor that has two, and the other in the metadata
+    theirs, _ = twins(TINY)
+    theirs.config.save_pretrained(tmp_path)
+    save_safetensors_model(theirs, str(tmp_path / "model.safetensors"))
+    names = load_file(tmp_path / "model.safetensors")
+    assert "lm_head.weight" in names
+    assert "transformer.wte.weight" not in names
+    with torch.no_grad():
+        logits = read_model(tmp_path)(IDS)
+        torch.testing.assert_close(logits, theirs(IDS).logits, atol=1e-5, rtol=0)
 
 
 def test_a_head_of_its_own_is_refused():

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 import torch
+import yaml
 from cli_tools import refused
 from safetensors.torch import load_file, save_file
 
@@ -106,7 +107,7 @@ def test_options_of_sampling_reach_the_sampler(capsys, options):
     assert written(capsys, *arguments, "--seed", "7") == expected
 
 
-def test_stop_strings_end_the_text(capsys):
+def test_stop_strings_end_the_text(capsys, tmp_path):
     whole = written(capsys)
     assert written(capsys, "--stop", "never in this text") == whole
     new = whole.removeprefix("This movie was").rstrip("\n")
@@ -116,6 +117,13 @@ def test_stop_strings_end_the_text(capsys):
     assert written(capsys, *options) == "This movie was" + new[:cut] + "\n"
     answer = json.loads(written(capsys, "--json", *options))
     assert (answer["text"], answer["stopped_by"]) == (new[:cut], "stop")
+    # those of the command line override those of a config file
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump({"stop": [new[1:3]]}))
+    config_only = written(capsys, "--config", str(config))
+    assert config_only == "This movie was" + new[: new.index(new[1:3])] + "\n"
+    both = written(capsys, *options, "--config", str(config))
+    assert both == "This movie was" + new[:cut] + "\n"
 
 
 def test_escapes_in_stop_strings(capsys, monkeypatch):

@@ -278,6 +278,7 @@ BILLION_LAUGHS = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constr"),
         (f"seed: '{BOMB_IN_A_TEXT}'\n", "it must be a whole number"),
         ("output: [1, 2]\n", "output must be a path"),
+        ("output: ''\n", "output must be a path"),
         (BILLION_LAUGHS, "line 2: aliases (*a) are refused"),
         ("a: " + "[" * 5000, "it is nested too deeply"),
         (b"a: \xff\n", "is not UTF-8 (byte 3)"),
@@ -336,6 +337,25 @@ def test_bad_options(capsys, tmp_path, arguments, says):
 def test_two_dashes_are_no_value(capsys, option):
     said = "the config file --: No such" if option == "--config=--" else "-- stands for"
     assert said in refused(capsys, "pretrain", "--output", "x", option)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--output", ""], "output must be a path"),
+        (["--output="], "output must be a path"),
+        (
+            ["--output", "x", "--checkpoint", ""],
+            "unknown checkpoint ''; known are mini",
+        ),
+    ],
+)
+def test_an_empty_value_is_not_the_default(
+    capsys, tmp_path, monkeypatch, arguments, says
+):
+    monkeypatch.chdir(tmp_path)
+    assert says in refused(capsys, "pretrain", *arguments)
+    assert not any(tmp_path.iterdir())
 
 
 def test_missing_options_are_named(capsys):

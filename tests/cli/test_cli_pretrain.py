@@ -87,6 +87,12 @@ def test_more_pretraining(capsys, tmp_path, few_reviews):
     assert main([*more, "--output", str(second), "--max-steps", "4"]) == 2
     assert "belongs to a run with another checkpoint" in capsys.readouterr().err
 
+    # a shape that is asked for is another one, even if it is the default
+    third = ["--output", str(tmp_path / "third"), "--model.n-layer", "6"]
+    err = refused(capsys, *more, *third, "--model.n-embd", "192")
+    assert "model.n_embd is 192, and that of the checkpoint 24; model.n_layer is" in err
+    assert "6, and that of the checkpoint 2. A checkpoint keeps its shape" in err
+
 
 @pytest.mark.parametrize(
     ("arguments", "says"),

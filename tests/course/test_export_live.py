@@ -6,10 +6,11 @@ import json
 
 import pytest
 import torch
+from cli_tools import refused
 from conftest import TINY, random_model
 from safetensors.torch import load
 
-from gpt2course.checkpoints import load_tokenizer
+from gpt2course.checkpoints import load_tokenizer, write_model
 from gpt2course.cli import main
 from gpt2course.config import GPT2Config
 from gpt2course.course import as_read, export_live, file_content, live, merges_of
@@ -85,6 +86,26 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert answer["top1_agreement"] > 0.9
     with pytest.raises(ValueError, match="dtype is 'int4'"):
         export_live("mini", "int4")
+    # its own file is replaced, no other
+    before = load(path.read_bytes())
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\0")
+    assert main(["export-live", "--output", str(path)]) == 0
+    after = load(path.read_bytes())
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_a_file_of_another_kind_is_not_replaced(tmp_path, capsys):
+    write_model(random_model(), tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for path in before:
+        err = refused(
+            capsys, "export-live", "--checkpoint", "mini", "--output", str(path)
+        )
+        assert f"{path} exists and is no file of the live model" in err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    err = refused(capsys, "export-live", "--output", str(tmp_path))
+    assert f"{tmp_path} is a folder, not a file" in err
 
 
 def test_leaving_out_nothing_changes_nothing():

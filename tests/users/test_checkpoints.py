@@ -88,8 +88,27 @@ def test_without_eos_in_the_tokenizer_the_config_decides(folder):
     path.write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     eos = json.loads((folder / "config.json").read_text())["eos_token_id"]
     assert load_checkpoint(str(folder)).config.eos_token_id == eos
+    says = r"set eos_token in tokenizer_config\.json"
     config(folder, eos_token_id=50256)
-    with pytest.raises(CheckpointError, match=r"set it in tokenizer_config\.json"):
+    with pytest.raises(CheckpointError, match=says):
+        load_checkpoint(str(folder))
+    # an id of the vocabulary's padding is no token
+    path = folder / "model.safetensors"
+    state = load_file(path)
+    wte = torch.nn.functional.pad(state["transformer.wte.weight"], (0, 0, 0, 7))
+    save_file({**state, "transformer.wte.weight": wte}, path)
+    size = len(wte)
+    config(folder, vocab_size=size, eos_token_id=size - 1)
+    with pytest.raises(CheckpointError, match=says):
+        load_checkpoint(str(folder))
+    config(folder, eos_token_id=[size - 1, eos])
+    assert load_checkpoint(str(folder)).config.eos_token_id == eos
+    # without a tokenizer only the model knows
+    for path in folder.glob("*token*"):
+        path.unlink()
+    config(folder, eos_token_id=size)
+    says = f"eos_token_id is {size}, outside the vocabulary of {size} tokens; set it to"
+    with pytest.raises(CheckpointError, match=says):
         load_checkpoint(str(folder))
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import time
+import uuid
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -162,6 +165,27 @@ def test_jokes_within_the_marks_of_another(tmp_path, lines, merged):
     assert str(report).endswith(
         f"row 15 (lines 16 to {closed}); close the quotation mark, or, if it is one "
         "text, write it on one line"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        lambda i: str(uuid.uuid5(uuid.NAMESPACE_DNS, str(i))),
+        lambda i: hashlib.sha256(str(i).encode()).hexdigest()[:10],
+        lambda i: np.base_repr(350_000_000 + 7919 * i, 36).lower(),  # as on Reddit
+    ],
+    ids=["uuid", "hash", "base 36"],
+)
+def test_jokes_within_the_marks_of_another_whose_names_are_hashes(tmp_path, name):
+    rows = [f'{name(i)},"Pupil {i} laughed,\n2nd, he cried at {i}."' for i in range(30)]
+    rows += [f'{name(30)},"Open joke', f"{name(31)},Second", f'{name(32)},Third joke"']
+    path = tmp_path / "jokes.csv"
+    path.write_text("\n".join(["ID,Joke", *rows, f"{name(33)},The last one."]) + "\n")
+    report = load_jokes(str(tmp_path)).report
+    assert (report.kept, report.dropped) == (
+        31,
+        {"rows within quotation marks": [31]},
     )
 
 
