@@ -118,16 +118,20 @@ def test_the_shipped_classifier_on_the_articles_sentence(capsys):
     assert answer["label"] == "negative"
 
 
-def test_the_shipped_card_gives_the_command_of_its_run():
-    """Every setting of run.json is in the command of the card, or is the default."""
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_the_shipped_card_gives_the_commands_of_its_runs(which):
+    """Every setting of a run is in its command of the card, or is the default."""
     card = (CLASSIFIER / "README.md").read_text(encoding="utf-8")
-    (command,) = [
+    commands = [
         shlex.split(line)
         for line in card.splitlines()
         if line.startswith("    gpt2course finetune-sentiment")
     ]
-    run = json.loads((CLASSIFIER / "run.json").read_text())
+    command = commands[["first", "second"].index(which)]
+    assert len(commands) == 2
+    run = json.loads((CLASSIFIER / f"{which}-run.json").read_text())
     given = dict(zip(command[2::2], command[3::2], strict=True))
+    assert given["--output"] == which
     for name, default in asdict(SentimentConfig()).items():
         option = f"--{name.replace('_', '-')}"
         value = run.get(name, default)

@@ -218,9 +218,13 @@ def test_the_shipped_classifier_is_as_published_and_small():
     digests = json.loads(CLASSIFIER_SHA256.read_text())
     found = {path.name for path in CLASSIFIER.iterdir()}
     assert found == {*digests, "README.md"}
-    run = {"run.json", "log.jsonl", "results.json"}
+    runs = {
+        f"{run}-{file}"
+        for run in ("first", "second")
+        for file in ("run.json", "log.jsonl")
+    }
     model_files = {"config.json", "model.safetensors", "tokenizer.json"}
-    assert found >= run | model_files
+    assert found >= {"results.json", *runs, *model_files}
     assert (CLASSIFIER / "model.safetensors").stat().st_size <= 16e6
     model, tokenizer = load_classifier()
     assert max_length_of(model, tokenizer) == 512
