@@ -60,6 +60,7 @@ class KVCache:
         # (keys, values) of each layer, views of the store
         self.layers = [(layer[0], layer[1]) for layer in self._store]
         self.length = 0
+        self.ids: Tensor | None = None  # (B, length) that decoding has read, if it did
 
     @property
     def max_length(self) -> int:

@@ -27,7 +27,7 @@ EFFORTS = ("quick", "page", "full")
 
 def unknown(what: str, given: str, allowed: Sequence[str]) -> ValueError:
     """The error for a name that is not allowed: it suggests the nearest."""
-    near = difflib.get_close_matches(given, allowed, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(given), allowed, n=1, cutoff=0.5)
     guess = f"did you mean {near[0]!r}? " if near else ""
     return ValueError(
         f"unknown {what} {given!r}; {guess}known are {', '.join(allowed)}"

@@ -65,15 +65,11 @@ def from_hf(state: dict[str, Tensor], config: GPT2Config) -> dict[str, Tensor]:
     result: dict[str, Tensor] = {}
     head = None
     plain = plain_names(state)
-    keys = {name: plain[name].removeprefix("transformer.") for name in state}
-    has_wte = "wte.weight" in keys.values()
     for name, tensor in state.items():
-        key = keys[name]
+        key = plain[name].removeprefix("transformer.")
         if key == "lm_head.weight":
-            if has_wte:
-                head = tensor
-                continue
-            key = "wte.weight"
+            head = tensor
+            continue
         if CONSTANTS.search(f".{key}"):
             continue
         if key not in expected:

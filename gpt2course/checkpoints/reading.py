@@ -100,7 +100,8 @@ def plain_names(names: Iterable[str]) -> dict[str, str]:
 
     Lightning writes "model." before every name, PEFT "base_model.model.", a module of
     one's own the name of its attribute. Such a prefix is left out only if every name
-    has it and GPT-2's embedding follows it.
+    has it and GPT-2's embedding follows it. A head without an embedding is the
+    embedding: safetensors' save_model keeps one name of a tensor that has two.
 
     Args:
         names: of all tensors of a checkpoint.
@@ -110,6 +111,14 @@ def plain_names(names: Iterable[str]) -> dict[str, str]:
     """
     plain = {name: unwrapped(name) for name in names}
     embeddings = [name for name in plain.values() if name.endswith("wte.weight")]
+    heads = [name for name in plain.values() if name.endswith("lm_head.weight")]
+    if not embeddings and len(heads) == 1:
+        outer = heads[0].removesuffix("lm_head.weight").removesuffix("transformer.")
+        inner = any(n.startswith(f"{outer}transformer.") for n in plain.values())
+        embeddings = [
+            f"{outer}transformer.wte.weight" if inner else f"{outer}wte.weight"
+        ]
+        plain = {n: embeddings[0] if p == heads[0] else p for n, p in plain.items()}
     if len(embeddings) == 1:
         outer = embeddings[0].removesuffix("wte.weight").removesuffix("transformer.")
         if outer.endswith(".") and all(n.startswith(outer) for n in plain.values()):
@@ -193,7 +202,10 @@ def wrapped_names(folder: Path) -> bool:
     for path in weight_files(folder):
         with safe_open(path, "pt") as file:
             names += file.keys()
-    return any(name != plain for name, plain in plain_names(names).items())
+    return any(
+        name != plain and not name.endswith("lm_head.weight")
+        for name, plain in plain_names(names).items()
+    )
 
 
 def _check_header(path: Path) -> None:

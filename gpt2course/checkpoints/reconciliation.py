@@ -56,7 +56,7 @@ def reconcile(folder: Path) -> Reconciled:
 
     - The weights decide about the sizes; a config.json that says others is refused.
     - The tokenizer decides which token ends a text, if the model has that token; else
-      config.json does, with the first of several ids that the model has.
+      config.json does, with the first of several ids that model and tokenizer have.
     - A pad token of config.json counts, then the tokenizer's, then the end-of-text
       token.
     - A vocabulary larger than the tokenizer's is padding. A smaller one is refused,

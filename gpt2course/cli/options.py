@@ -38,7 +38,7 @@ _loaders_dumpers.yaml_default_loader = CarefulLoader
 def _path(text: str) -> Path:
     """A path; an empty text is none, while to pathlib it is the current folder."""
     if not text:
-        raise ValueError("empty")
+        raise ValueError
     return Path(text)
 
 
@@ -83,7 +83,8 @@ def parse(
         name: of the command, as it is typed.
         command: a file of this room. The arguments of its function `run` are the
             options; if one is a config dataclass, the fields of that are options. An
-            argument `given` gets the names of those that are set, even to the default.
+            argument `given` gets the names of those that the command line sets, even to
+            their defaults.
         arguments: what is typed after the name.
 
     Returns:
@@ -100,8 +101,8 @@ def parse(
     wants_given = hints.pop("given", None) is not None
     result = {key: parser.value(values, key, hints[key]) for key in hints}
     if wants_given:
-        only = Parser(name, command).parse_args(arguments, defaults=False)
-        result["given"] = set(only.keys())
+        found = (re.match(r"--([^=]+)", argument) for argument in arguments)
+        result["given"] = {name[1].replace("-", "_") for name in found if name}
     return result
 
 

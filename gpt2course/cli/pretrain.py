@@ -29,7 +29,7 @@ def run(
     Args:
         settings: the run. The last id of the new vocabulary ends a text.
         output: folder for the checkpoint, the log and the state of the run.
-        given: the options that are set.
+        given: the options that the command line sets.
         checkpoint: where to start from, with its tokenizer and its shape: mini, gpt2,
             gpt2-medium, gpt2-large, gpt2-xl or a folder; by default a new tokenizer and
             random weights.
@@ -40,21 +40,24 @@ def run(
 
     model = settings.model
     defaults = PretrainConfig().model
-    if model.eos_token_id not in (defaults.eos_token_id, model.vocab_size - 1):
+    eos = model.eos_token_id
+    if checkpoint is None and eos not in (defaults.eos_token_id, model.vocab_size - 1):
         raise ValueError(
-            f"model.eos_token_id is {model.eos_token_id}; the new vocabulary ends with "
+            f"model.eos_token_id is {eos}; the new vocabulary ends with "
             f"the end-of-text token, {model.vocab_size - 1}: leave it out"
         )
     settings = replace(settings, model=replace(model, eos_token_id=None))
     options = different_options(settings, PretrainConfig())
     if checkpoint is not None:
         shape = load_checkpoint(checkpoint).config
+        # a config file that --print-config wrote has all defaults, of no meaning here
+        asked = {name.removeprefix("model.") for name in given}
+        asked |= different_options(model, defaults).keys()
         wrong = [
             f"model.{field.name} is {getattr(model, field.name)}, and that of the "
             f"checkpoint {getattr(shape, field.name)}"
             for field in fields(model)
-            if f"model.{field.name}" in given
-            and field.name not in DROPOUT
+            if field.name in asked - set(DROPOUT)
             and getattr(model, field.name) != getattr(shape, field.name)
         ]
         if wrong:

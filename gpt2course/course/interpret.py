@@ -64,6 +64,7 @@ def attention_weights(model: GPT2, input_ids: Tensor) -> list[Tensor]:
 
     Chapter: attention.
     """
+    check_one_text(model, input_ids)
     config = model.config
     result = []
 

@@ -17,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from gpt2course.checkpoints import byte_characters, load_checkpoint, load_tokenizer
+from gpt2course.course.interpret import check_index
 from gpt2course.data import load_reviews, plain_text
 from gpt2course.files import refuse_irregular
 from gpt2course.model import GPT2
@@ -267,6 +268,11 @@ def logits_without(
 
     Chapter: architecture.
     """
+    if head is not None:
+        check_index("head's block", head[0], model.config.n_layer)
+        check_index("head", head[1], model.config.n_head)
+    if block is not None:
+        check_index("block", block, model.config.n_layer)
     changed, D = copy.deepcopy(model), model.config.head_size
     if positions:
         changed.wpe.weight.zero_()

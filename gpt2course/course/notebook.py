@@ -117,6 +117,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> HTML:
     """
     from IPython.display import HTML
 
+    header, rows = list(header), [tuple(row) for row in rows]
     if not all(name.strip() for name in header):
         raise ValueError(f"a column of {list(header)} has no header; name it")
     if wrong := [row for row in rows if len(row) != len(header)]:

@@ -73,6 +73,8 @@ def attention_map(weights: Tensor, tokens: Sequence[str], title: str) -> Figure:
         tokens: T strings, shown as they are, spaces as middle dots.
         title: the finding.
     """
+    for row in (weights, *weights):
+        _check_length("rows or columns", row, tokens)
     figure, ax = axes(title, "looked at", "looks", size=(5.2, 4.6))
     names = [visible(token) for token in tokens]
     T = len(names)
@@ -91,6 +93,11 @@ def attention_map(weights: Tensor, tokens: Sequence[str], title: str) -> Figure:
     for text in (legend.get_title(), *legend.get_texts()):
         text.set_color(INK)
     return figure
+
+
+def _check_length(what: str, values: Sequence, names: Sequence) -> None:
+    if len(values) != len(names):
+        raise ValueError(f"there are {len(values)} {what} for {len(names)} names")
 
 
 def _opacity(weight: float) -> float:
@@ -152,6 +159,8 @@ def confusion(
         names: of the K classes.
         title: the finding.
     """
+    for row in (counts, *counts):
+        _check_length("rows or columns", row, names)
     figure, ax = axes(title, "predicted class", "true class", size=(5.2, 2.9))
     most = max(max(row) for row in counts) or 1
     for row, line in enumerate(counts):
@@ -183,6 +192,7 @@ def bars(
         title, xlabel: the finding, and what the numbers are, with their unit.
         form: how the numbers are written.
     """
+    _check_length("values", values, names)
     figure, ax = axes(title, xlabel, "", size=(5.2, 0.32 * len(names) + 1.0))
     drawn = ax.barh(range(len(names)), values, color=BLUE)
     ax.bar_label(drawn, fmt=form, padding=3, color=INK)

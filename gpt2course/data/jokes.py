@@ -240,9 +240,7 @@ def _read_csv(path: Path) -> list[_Joke]:
     rows = read_table(path, ("ID", "Joke"), broken_bytes="surrogateescape")
     ids = [_id(row) for row in rows]
     counts = Counter(ids)
-    # hashes differ in shape from row to row, and are of a few lengths
-    hashes = [name for name in ids if regex.search(r"\d\p{L}", name)]
-    lengths = set(map(_lengths, hashes)) if 2 * len(hashes) > len(ids) else None
+    lengths = _lengths_of_hashes(ids)
     # the nearest known ones: above row i stands before[i], below it after[i + 1]
     before = list(accumulate(ids, lambda last, own: own or last, initial=""))
     after = list(accumulate(ids[::-1], lambda last, own: own or last, initial=""))[::-1]
@@ -252,9 +250,7 @@ def _read_csv(path: Path) -> list[_Joke]:
         if not problem and any(
             column == "ID"
             and (
-                _shape(name) == _shape(ids[i])
-                if lengths is None
-                else _lengths(name) in lengths or name == ids[i]
+                _lengths(name) in lengths if lengths else _shape(name) == _shape(ids[i])
             )
             # a numbered list has the numbers of other rows
             and (counts[name] != 1 or not name)
@@ -294,11 +290,21 @@ def _shape(name: str) -> str:
     return regex.sub(r"\p{L}+", "a", regex.sub(r"\d+", "9", name))
 
 
+def _lengths_of_hashes(ids: list[str]) -> set[str]:
+    """The lengths of names that are hashes, such as UUIDs: long, and of many shapes.
+    There are none for other names, which are known by their shape."""
+    hashes = [name for name in ids if len(name) >= 6 and _lengths(name)]
+    shapes = Counter(map(_shape, hashes)).most_common(1)
+    if 2 * len(hashes) <= len(ids) or 2 * shapes[0][1] > len(hashes):
+        return set()
+    return set(map(_lengths, hashes))
+
+
 def _lengths(name: str) -> str:
-    """How long its parts of letters and digits are: "8-4-4-4-12" for a UUID. A name
-    without digits looks like any word, so it stays as it is."""
-    if not regex.search(r"\d", name):
-        return name
+    """How long its parts of letters and digits are: "8-4-4-4-12" for a UUID; "" for a
+    name without letters or without digits, as words and numbers are."""
+    if not (regex.search(r"\d", name) and regex.search(r"\p{L}", name)):
+        return ""
     return regex.sub(r"[\p{L}\d]+", lambda part: str(len(part[0])), name)
 
 

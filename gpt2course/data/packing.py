@@ -33,7 +33,7 @@ def concatenate(
         ValueError: no documents; ids or an eos_token_id that are no ids.
     """
     documents = _checked(documents)
-    whole_number("eos_token_id", eos_token_id, least=0)
+    eos_token_id = _id("eos_token_id", eos_token_id)
     if not documents:
         raise ValueError("no documents to pack; pass at least one")
     lengths = torch.tensor([len(ids) + 1 for ids in documents])
@@ -51,6 +51,14 @@ def _checked(documents: Sequence[Sequence[int]]) -> list[list[int]]:
         if ids and min(ids) < 0:
             raise ValueError(f"document {i} holds {min(ids)}; token ids begin at 0")
     return found
+
+
+def _id(name: str, value: object) -> int:
+    """A whole number that fits into int64, from 0."""
+    value = whole_number(name, value, least=0)
+    if value >= 2**63:
+        raise ValueError(f"{name} is {value}; it must be below 2**63")
+    return value
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -79,8 +87,7 @@ def shuffled_stream(tokens: Tensor, lengths: Tensor, seed: int) -> Tensor:
     Raises:
         ValueError: another seed.
     """
-    if whole_number("seed", seed, least=0) >= 2**63:
-        raise ValueError(f"seed is {seed}; it must be below 2**63")
+    seed = _id("seed", seed)
     order = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(seed))
     parts = tokens.split(lengths.tolist())
     return torch.cat([parts[i] for i in order])
@@ -200,7 +207,7 @@ def pack_sequences(
             f"row_length is {row_length}; a row needs at least 2 tokens, one to read "
             "and one to predict"
         )
-    whole_number("pad_token_id", pad_token_id, least=0)
+    pad_token_id = _id("pad_token_id", pad_token_id)
     if too_long not in ("error", "cut", "drop"):
         raise ValueError(
             f"too_long is {too_long!r}; it must be 'error', 'cut' or 'drop'"

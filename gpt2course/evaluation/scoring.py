@@ -18,7 +18,7 @@ from gpt2course.evaluation.windows import (
     continuation_likelihoods,
     text_likelihood,
 )
-from gpt2course.generation import Greedy, Sample, generate
+from gpt2course.generation import Greedy, Sample, check_eval_mode, generate
 from gpt2course.model import GPT2
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Reader:
         seed: of what is sampled and drawn, together with the number of the example.
 
     Raises:
-        ValueError: as `check_window`.
+        ValueError: as `check_window`; a model in train mode with dropout.
     """
 
     model: GPT2
@@ -65,6 +65,7 @@ class Reader:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_eval_mode(self.model)
         n_positions = self.model.config.n_positions
         window, stride = check_window(n_positions, self.window, self.stride)
         object.__setattr__(self, "window", window)
@@ -180,11 +181,12 @@ class Reader:
             ValueError: a window without room for hint and answer.
         """
         hint_ids = self.encode(hint)
-        room = self.model.config.n_positions - max_new_tokens - len(hint_ids)
+        room = self.window - max_new_tokens - len(hint_ids)
         if room < 1:
             raise ValueError(
-                f"the model's {self.model.config.n_positions} positions have no room "
-                f"for {max_new_tokens} new tokens; choose another checkpoint"
+                f"a window of {self.window} tokens has no room for a text, the hint's "
+                f"{len(hint_ids)} and {max_new_tokens} new ones; take a larger window "
+                "or checkpoint, or a shorter hint"
             )
         ids = [*self.encode(prompt)[:room], *hint_ids]
         generator = torch.Generator(self.model.device)

@@ -75,9 +75,17 @@ def sliding_windows(
     Yields:
         inputs and targets; the targets belong to the last inputs.
 
+    Raises:
+        ValueError: a stride outside 1..window.
+
     Source: lm-evaluation-harness, get_rolling_token_windows, whose context_len is
     window - stride + 1. Chapter: evaluating as the paper did.
     """
+    if not 1 <= stride <= window:
+        raise ValueError(
+            f"stride is {stride}; it must lie between 1 and the window of {window} "
+            "tokens"
+        )
     before = [prefix, *ids]  # before[i] stands before ids[i]
     done = min(window, len(ids))
     if done:
@@ -147,9 +155,12 @@ def continuation_likelihoods(
     rows, targets = [], []
     for context, continuation in pairs:
         if not 1 <= len(continuation) <= window:
+            remedy = "shorten it"
+            if not continuation:
+                remedy = "the context's last token holds it: begin it with a space"
             raise ValueError(
                 f"a continuation has {len(continuation)} tokens; it must have 1 to the "
-                f"window's {window}: shorten it"
+                f"window's {window}: {remedy}"
             )
         whole = [*(context or [model.config.eos_token_id]), *continuation]
         rows.append(whole[-(window + 1) : -1])

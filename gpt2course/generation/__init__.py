@@ -10,10 +10,11 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "flat_step": ["EXCHANGED", "PLAIN", "is_plain", "one_token"],
+        "flat_step": ["EXCHANGED", "one_token"],
         "loop": [
             "Generators",
             "NotFinite",
+            "check_eval_mode",
             "check_finite",
             "check_prompts",
             "decode_steps",
@@ -35,7 +36,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "streaming": ["decode_utf8", "stream_text", "until_stop"],
         "beam": ["Beam", "beam_search"],
-        "packed": ["ExchangedGPT2", "PackedLinear", "pack_weights"],
+        "packed": [
+            *("ExchangedGPT2", "PLAIN", "PackedLinear", "is_plain", "pack_weights"),
+        ],
         "quantized": ["Int8Linear", "quantize_weights", "weight_limit"],
         "compiled": ["CompiledWriter", "StaticCache", "check_compiler"],
     },

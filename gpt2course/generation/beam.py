@@ -12,7 +12,7 @@ import torch
 
 from gpt2course.arguments import token_ids, whole_number
 from gpt2course.cache import KVCache
-from gpt2course.generation.loop import check_finite, check_prompts
+from gpt2course.generation.loop import check_eval_mode, check_finite, check_prompts
 from gpt2course.model import GPT2
 
 
@@ -67,6 +67,7 @@ def beam_search(
     config = model.config
     prompt = token_ids("input_ids", input_ids)
     check_prompts([prompt], max_new_tokens, config.n_positions)
+    check_eval_mode(model)
     whole_number("num_beams", num_beams, least=1)
     if num_beams > config.vocab_size // 2:
         raise ValueError(
@@ -85,7 +86,7 @@ def beam_search(
     for new in range(1, most + 1):  # tokens that a text has after this step
         logits = model.head(model.hidden(fresh, cache=cache)[:, -1])
         check_finite(logits, len(prompt) + new - 1)
-        totals = logits.log_softmax(dim=-1) + scores[:, None]
+        totals = logits.float().log_softmax(dim=-1) + scores[:, None]
         best, flat = totals.flatten().topk(2 * num_beams)
         parents = (flat // config.vocab_size).tolist()
         tokens = (flat % config.vocab_size).tolist()

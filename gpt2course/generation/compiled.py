@@ -22,8 +22,9 @@ from torch import Tensor
 
 from gpt2course.arguments import token_ids
 from gpt2course.cache import KVCache
-from gpt2course.generation.flat_step import is_plain, one_token
+from gpt2course.generation.flat_step import one_token
 from gpt2course.generation.loop import check_finite, check_prompts
+from gpt2course.generation.packed import is_plain
 from gpt2course.generation.sampling import Greedy, Sample
 from gpt2course.model import GPT2
 
@@ -96,12 +97,7 @@ class CompiledWriter:
                 f"max_length is {self.max_length}; this model can be compiled for 2 to "
                 f"{positions} tokens"
             )
-        if not is_plain(model):
-            raise ValueError(
-                "the model is in train mode, or a module has hooks or was exchanged, "
-                "which a compiled step would leave out; call model.eval() on an "
-                "unchanged model, or write with stream_tokens"
-            )
+        self._check_plain()
         if backend == "inductor":
             check_compiler(model.device.type)
         self.cache = StaticCache(model, self.max_length)
@@ -116,6 +112,14 @@ class CompiledWriter:
             fullgraph=True,
             dynamic=False,
         )
+
+    def _check_plain(self) -> None:
+        if not is_plain(self.model):
+            raise ValueError(
+                "the model is in train mode, or a module has hooks or was exchanged, "
+                "which a compiled step would leave out; call model.eval() on an "
+                "unchanged model, or write with stream_tokens"
+            )
 
     def _one_step(self) -> Callable[[Tensor], Tensor]:
         model = self.model
@@ -144,8 +148,10 @@ class CompiledWriter:
         """The next token, again and again.
 
         Args, Yields and Raises: as in `stream_tokens`. One text at a time: a stream
-        that goes on after another has begun raises a ValueError.
+        that goes on after another has begun raises a ValueError, and so does a model
+        that got hooks since.
         """
+        self._check_plain()
         prompt = token_ids("input_ids", input_ids)
         if len(prompt) >= self.max_length:
             raise ValueError(

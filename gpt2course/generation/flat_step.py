@@ -16,22 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt2course.cache import KVCache
-from gpt2course.generation.packed import ExchangedGPT2, PackedLinear
+from gpt2course.generation.packed import PLAIN, ExchangedGPT2, PackedLinear, is_plain
 from gpt2course.generation.quantized import Int8Linear
-from gpt2course.model import GPT2, MLP, Block, CausalSelfAttention
+from gpt2course.model import GPT2
 
-#: the modules of a model as it was loaded
-PLAIN = {
-    GPT2,
-    Block,
-    CausalSelfAttention,
-    MLP,
-    nn.ModuleList,
-    nn.Linear,
-    nn.LayerNorm,
-    nn.Embedding,
-    nn.Dropout,
-}
 #: the modules that `pack_weights` and `quantize_weights` put in their place
 EXCHANGED = {ExchangedGPT2, PackedLinear, Int8Linear}
 
@@ -103,21 +91,3 @@ def _function(module: nn.Module) -> Callable[[Tensor], Tensor]:
     if isinstance(module, nn.Linear):
         return partial(F.linear, weight=module.weight, bias=module.bias)
     return module.forward
-
-
-def is_plain(model: nn.Module, kinds: set[type] = PLAIN) -> bool:
-    """Whether the weights alone say what a model computes.
-
-    Args:
-        model: any module.
-        kinds: the modules that it may consist of; our own by default.
-
-    Returns:
-        True for modules of these kinds, none of them hooked or training.
-    """
-    for module in model.modules():
-        hooked = module._forward_hooks or module._forward_pre_hooks
-        changed = hooked or "forward" in vars(module)
-        if type(module) not in kinds or changed or module.training:
-            return False
-    return True

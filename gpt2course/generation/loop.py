@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gpt2course.arguments import rows_of_ids, token_ids, whole_number
 from gpt2course.cache import KVCache
+from gpt2course.config import DROPOUT
 from gpt2course.generation.flat_step import one_token
 from gpt2course.generation.sampling import Greedy, Sample
 from gpt2course.model import GPT2, causal_mask
@@ -60,7 +61,8 @@ def stream_tokens(
     Raises:
         ValueError: an empty prompt, a text where ids are meant, an id outside the
             vocabulary, a prompt that fills the context, max_new_tokens below 1, a cache
-            without room for the text.
+            without room for the text or of another text, a model in train mode with
+            dropout.
         NotFinite: NaN or infinity among the logits.
 
     Chapter: token by token.
@@ -187,6 +189,7 @@ def decode_steps(
     """
     config = model.config
     check_prompts(prompts, max_new_tokens, config.n_positions)
+    check_eval_mode(model)
     if cache is not None and cache.length >= len(prompts[0]):
         raise ValueError(
             f"the cache holds {cache.length} tokens and input_ids {len(prompts[0])}; "
@@ -195,6 +198,13 @@ def decode_steps(
     B = len(prompts)
     T = max(map(len, prompts))
     length = min(T + max_new_tokens, config.n_positions)
+    if cache is not None and cache.ids is not None:
+        read = [prompt[: cache.length] for prompt in prompts]
+        if cache.ids.size(1) == cache.length and cache.ids.tolist() != read:
+            raise ValueError(
+                f"the cache holds {cache.length} tokens of another text; pass one that "
+                "was read from the beginning of input_ids, or none"
+            )
     if cache is not None and cache.max_length < length - 1:
         raise ValueError(
             f"the cache has room for {cache.max_length} tokens and the text may have "
@@ -218,6 +228,7 @@ def decode_steps(
             mask=None if mask is None else mask[:, :, start:t, :t],
             cache=cache,
         )
+        cache.ids = ids[:, :t]
         logits = model.head(x[:, -1])  # (B, V): only the last row predicts a new token
         check_finite(logits, t)
         ids[:, t] = strategy(logits, ids[:, :t], generator)
@@ -254,6 +265,21 @@ def check_prompts(
                 f"{n_positions - 1}"
             )
     whole_number("max_new_tokens", max_new_tokens, 1)
+
+
+def check_eval_mode(model: GPT2) -> None:
+    """Refuse a model whose dropout is on: it would write another text each time.
+
+    Args:
+        model: ours.
+
+    Raises:
+        ValueError: it is in train mode, and drops out there.
+    """
+    if model.training and any(getattr(model.config, name) for name in DROPOUT):
+        raise ValueError(
+            "the model is in train mode, with dropout; call model.eval() first"
+        )
 
 
 def check_finite(logits: Tensor, position: int) -> None:

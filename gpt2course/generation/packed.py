@@ -18,7 +18,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt2course.model import GPT2
+from gpt2course.model import GPT2, MLP, Block, CausalSelfAttention
+
+#: the modules of a model as it was loaded
+PLAIN = {
+    GPT2,
+    Block,
+    CausalSelfAttention,
+    MLP,
+    nn.ModuleList,
+    nn.Linear,
+    nn.LayerNorm,
+    nn.Embedding,
+    nn.Dropout,
+}
+
+
+def is_plain(model: nn.Module, kinds: set[type] = PLAIN) -> bool:
+    """Whether the weights alone say what a model computes.
+
+    Args:
+        model: any module.
+        kinds: the modules that it may consist of; our own by default.
+
+    Returns:
+        True for modules of these kinds, none of them hooked or training.
+    """
+    for module in model.modules():
+        hooked = module._forward_hooks or module._forward_pre_hooks
+        changed = hooked or "forward" in vars(module)
+        if type(module) not in kinds or changed or module.training:
+            return False
+    return True
 
 
 class ExchangedGPT2(GPT2):
@@ -32,8 +63,8 @@ class ExchangedGPT2(GPT2):
         what: what the result is called in errors.
 
     Raises:
-        ValueError: a model on a GPU, not in float32 or in train mode, or one whose
-            layers were exchanged before.
+        ValueError: a model on a GPU, not in float32 or in train mode, one whose layers
+            were exchanged before, or one with hooks or layers of another kind.
     """
 
     def __init__(
@@ -57,6 +88,12 @@ class ExchangedGPT2(GPT2):
             raise ValueError(
                 f"the model is in train mode; a {what} one only infers: "
                 "call model.eval() first"
+            )
+        if not is_plain(model):
+            raise ValueError(
+                "a module of the model has hooks or is no layer of GPT-2, which a "
+                f"{what} one would leave out: merge_lora(model), or make it outside of "
+                "ablated and patched"
             )
         with torch.device("meta"):  # no memory for weights that are exchanged at once
             super().__init__(model.config)
@@ -124,7 +161,8 @@ def pack_weights(model: GPT2, rows: int) -> GPT2:
         Without MKL (on an ARM processor, for one) it is the model itself.
 
     Raises:
-        ValueError: a model on a GPU, not in float32 or in train mode; rows below 1.
+        ValueError: a model on a GPU, not in float32 or in train mode, one with hooks or
+            other layers; rows below 1.
 
     Chapter: the KV cache.
     """

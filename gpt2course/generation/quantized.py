@@ -31,6 +31,9 @@ class Int8Linear(nn.Module):
         weight: (out, in) float32; it is not kept.
         bias: (out,), or None.
 
+    Raises:
+        ValueError: NaN or infinity among the weights.
+
     Source: torch's operators on FBGEMM, which PyTorch means to drop one day; where they
     are missing, `torch._int_mm`, which torchao calls: about half as fast for one row.
     Chapter: the KV cache.
@@ -40,6 +43,11 @@ class Int8Linear(nn.Module):
         super().__init__()
         weight = weight.detach()
         largest = weight.abs().amax(dim=1)  # (out,)
+        if not torch.isfinite(largest).all():
+            raise ValueError(
+                f"a matrix of shape {tuple(weight.shape)} holds NaN or infinity, which "
+                "8 bits cannot show; load the checkpoint again"
+            )
         scale = torch.where(largest > 0, largest / weight_limit(), 1.0)
         rounded = (weight / scale[:, None]).round().to(torch.int8).contiguous()
         self.out_features, self.in_features = weight.shape
@@ -103,7 +111,8 @@ def quantize_weights(model: GPT2) -> GPT2:
         trained.
 
     Raises:
-        ValueError: a model on a GPU, not in float32 or in train mode.
+        ValueError: a model on a GPU, not in float32 or in train mode, one with hooks or
+            other layers, or with NaN or infinity among its weights.
 
     Chapter: the KV cache.
     """

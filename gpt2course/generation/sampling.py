@@ -77,7 +77,8 @@ class Temperature:
         if not SMALLEST <= self.temperature < math.inf:
             raise ValueError(
                 f"temperature is {self.temperature}; it must be a number above 0, and "
-                f"at least {SMALLEST:g} (for greedy, leave it out)"
+                f"at least {SMALLEST:g}; for greedy decoding use Greedy(), or in a "
+                "command no option of sampling and no seed"
             )
 
     def __call__(self, logits: Tensor, input_ids: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def stream_text(
         tokenizer: a byte-level BPE, such as every GPT-2 has.
         prompt: the text to continue; it is not repeated.
         max_new_tokens: at most that many.
-        stop: end before this string, or before the first of several.
+        stop: end before this string, or before that of several which is complete first.
         strategy, stop_ids, generator, cache: as in `stream_tokens`.
 
     Yields:
@@ -131,7 +131,7 @@ def until_stop(pieces: Iterable[str], stop: str | Sequence[str]) -> Iterator[str
 
     Args:
         pieces: text, as it is written.
-        stop: end before this string, or before the first of several.
+        stop: end before this string, or before that of several which is complete first.
 
     Yields:
         text, never empty.
@@ -148,9 +148,14 @@ def until_stop(pieces: Iterable[str], stop: str | Sequence[str]) -> Iterator[str
     try:
         for piece in pieces:
             waiting += piece
-            found = [waiting.index(text) for text in stop if text in waiting]
+            found = [
+                (waiting.index(text) + len(text), waiting.index(text))
+                for text in stop
+                if text in waiting
+            ]
             if found:
-                waiting = waiting[: min(found)]
+                _, start = min(found)  # the one that ends first
+                waiting = waiting[:start]
                 break
             certain = len(waiting) - _beginning_of_stop(waiting, stop)
             if certain:

@@ -34,8 +34,16 @@ def add_lora(model: GPT2 | GPT2LMHeadModel, rank: int, seed: int) -> None:
         rank: from 1 to n_embd.
         seed: decides A.
 
+    Raises:
+        ValueError: the model has such matrices already, which would be lost.
+
     Source: Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models".
     """
+    if any(isinstance(layer, LoraLayer) for layer in model.modules()):
+        raise ValueError(
+            "the model has LoRA matrices already; train these, or add new ones to "
+            "merge_lora(model)"
+        )
     config = LoraConfig(
         r=rank,
         lora_alpha=SCALE * rank,

@@ -25,6 +25,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from gpt2course.arguments import whole_number
 from gpt2course.config import GPT2Config
 from gpt2course.settings import unknown
 from gpt2course.training.config import PRECISIONS
@@ -85,7 +86,7 @@ def parameter_sizes(config: GPT2Config, lora_rank: int = 0) -> list[tuple[int, i
     Source: Hu et al. 2022, section 4.1, for LoRA. Chapter: large models.
     """
     C, L = config.n_embd, config.n_layer
-    if lora_rank:
+    if whole_number("lora_rank", lora_rank, least=0):
         return [(lora_rank * C, L), (3 * C * lora_rank, L)]
     return [
         (config.vocab_size * C, 1),  # wte, which is the head, too
@@ -118,9 +119,14 @@ def optimizer_bytes(config: GPT2Config, optim: str, lora_rank: int = 0) -> int:
         optim: "adamw_torch", float32; or "adamw_8bit", that of bitsandbytes, whose
             states of embeddings Trainer keeps in float32.
 
+    Raises:
+        ValueError: another optim.
+
     Source: Dettmers et al. 2022; bitsandbytes' Optimizer2State.init_state; Trainer's
     create_optimizer. Chapter: large models.
     """
+    if optim not in ("adamw_torch", "adamw_8bit"):
+        raise unknown("optim", optim, ("adamw_torch", "adamw_8bit"))
     embeddings = 0 if lora_rank else 2  # they come first among the sizes
     total = 0
     for place, (size, count) in enumerate(parameter_sizes(config, lora_rank)):

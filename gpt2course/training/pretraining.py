@@ -7,6 +7,7 @@ run.py's.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -298,7 +299,11 @@ class Pretraining(Recipe):
         self.settings = {
             "run": "pretraining",
             **settings_of(config, "eval_steps"),
-            "data": digest(corpus.tokens, corpus.lengths),
+            "data": digest(
+                corpus.tokens,
+                corpus.lengths,
+                json.dumps([corpus.validation, corpus.validation_characters]),
+            ),
         }
         self.device = pick_device(config.device, config.num_processes)
         torch.manual_seed(config.seed)

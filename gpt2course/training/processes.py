@@ -23,6 +23,7 @@ import torch.multiprocessing as mp
 from torch import Tensor
 
 from gpt2course.files import set_up_logging
+from gpt2course.settings import unknown
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -111,8 +112,10 @@ def pick_device(name: str, num_processes: int = 1) -> torch.device:
         num_processes: of this machine.
 
     Raises:
-        ValueError: "cuda" without a GPU, or fewer GPUs than processes.
+        ValueError: "cuda" without a GPU, fewer GPUs than processes, or another name.
     """
+    if name not in ("auto", "cpu", "cuda"):
+        raise unknown("device", name, ("auto", "cpu", "cuda"))
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "cuda" and not gpus:
         raise ValueError("device is cuda, and torch finds no GPU here; use cpu")

@@ -72,9 +72,10 @@ def train_step(
 
     Args:
         model, optimizer: as usual; the learning rate is the optimizer's. The processes
-            of torch.distributed, if there are any, hold the same weights.
+            of torch.distributed, if there are any, hold the same weights. The model is
+            in train mode afterwards.
         batches: the pieces of this process.
-        max_grad_norm: largest norm of the gradient.
+        max_grad_norm: largest norm of the gradient, above 0; math.inf clips nothing.
         mixed_precision, use_document_mask: as in `next_token_nats`.
         scaler: needed for "fp16", whose small gradients would become 0.
 
@@ -84,9 +85,15 @@ def train_step(
     Raises:
         LossNotFinite: the loss or the gradient is NaN or infinite; the weights are as
             before.
+        ValueError: a max_grad_norm that is not above 0.
 
     Chapter: training.
     """
+    if not max_grad_norm > 0:  # 0 would learn nothing, less climb
+        raise ValueError(
+            f"max_grad_norm is {max_grad_norm}; it must be above 0, math.inf clips "
+            "nothing"
+        )
     scaler = scaler or torch.amp.GradScaler(enabled=False)
     model.train()
     optimizer.zero_grad()

@@ -203,6 +203,17 @@ def test_what_safetensors_save_model_writes_is_read(tmp_path):
     with torch.no_grad():
         logits = read_model(tmp_path)(IDS)
         torch.testing.assert_close(logits, theirs(IDS).logits, atol=1e-5, rtol=0)
+    # within the prefix of a wrapper, too
+    inside = {f"model.{name}": tensor for name, tensor in names.items()}
+    save_file(inside, tmp_path / "model.safetensors")
+    with torch.no_grad():
+        assert torch.equal(read_model(tmp_path)(IDS), logits)
+    # and a vocabulary of another size is named as such
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["vocab_size"] += 8
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"'transformer\.wte\.weight' has shape"):
+        read_model(tmp_path)
 
 
 def test_a_head_of_its_own_is_refused():

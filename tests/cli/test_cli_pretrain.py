@@ -92,6 +92,12 @@ def test_more_pretraining(capsys, tmp_path, few_reviews):
     err = refused(capsys, *more, *third, "--model.n-embd", "192")
     assert "model.n_embd is 192, and that of the checkpoint 24; model.n_layer is" in err
     assert "6, and that of the checkpoint 2. A checkpoint keeps its shape" in err
+    # in a file that --print-config wrote, defaults say nothing
+    with pytest.raises(SystemExit):
+        main([*more, *third[:2], "--max-steps", "4", "--print-config"])
+    config = tmp_path / "run.yaml"
+    config.write_text(capsys.readouterr().out)
+    assert main(["pretrain", "--config", str(config)]) == 0
 
 
 @pytest.mark.parametrize(

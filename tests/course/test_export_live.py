@@ -115,3 +115,17 @@ def test_leaving_out_nothing_changes_nothing():
         whole = model(torch.tensor([ids]))[0]
     assert torch.equal(live.logits_without(model, ids), whole)
     assert not torch.allclose(live.logits_without(model, ids, mask=True), whole)
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ({"head": (0, TINY.n_head)}, f"head is {TINY.n_head}; it must be from 0"),
+        ({"head": (0, -1)}, "head is -1"),
+        ({"head": (TINY.n_layer, 0)}, f"head's block is {TINY.n_layer}"),
+        ({"block": -1}, "block is -1"),
+    ],
+)
+def test_a_part_that_is_not_there_is_not_left_out(part, says):
+    with pytest.raises(ValueError, match=says):
+        live.logits_without(random_model(), [1, 2], **part)

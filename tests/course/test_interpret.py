@@ -7,6 +7,7 @@ import torch
 from conftest import TINY, random_ids, random_model
 
 from gpt2course.course import (
+    attention_weights,
     block_contributions,
     first_token_scores,
     induction_scores,
@@ -131,6 +132,11 @@ def test_hooks_are_gone_after_an_exception():
         (lambda m, ids: neurons_on(m, ids, [0], count=0), "count is 0"),
         (lambda m, ids: logit_lens(m, ids.repeat(2, 1)), "it must be \\(1, T\\)"),
         (lambda m, ids: logit_lens(m.train(), ids), "training mode"),
+        (
+            lambda m, ids: attention_weights(m, ids.repeat(2, 1)),
+            "it must be \\(1, T\\)",
+        ),
+        (lambda m, ids: attention_weights(m.train(), ids), "training mode"),
         (lambda m, ids: repeated_tokens(V, V + 1), f"length is {V + 1}"),
         (lambda m, ids: repeated_tokens(V, 1), "length is 1"),
         (lambda m, ids: induction_scores(planted([0] * 5), 3), "length is 3 .* of 5"),

@@ -231,3 +231,23 @@ def test_panels_have_one_figure_for_each_name():
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["a", "b", "c"]
     assert [len(ax.lines) for ax in figure.axes] == [2, 1, 1]
     assert "dashed: before" in show(figure, alt="three panels").data
+
+
+def test_a_table_reads_its_rows_once():
+    shown = table(["token", "p"], zip(["a", "b"], [0.5, 0.3], strict=True)).data
+    assert shown == table(["token", "p"], [("a", 0.5), ("b", 0.3)]).data
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.next_tokens(["a", "b", "c"], [0.5], "t"),
+        lambda: plots.bars(["a"], [1.0, 2.0], "t", "x"),
+        lambda: plots.attention_map(torch.eye(6), ["a", "b"], "t"),
+        lambda: plots.attention_map(torch.ones(2, 3), ["a", "b"], "t"),
+        lambda: plots.confusion([[1, 2, 3], [4, 5, 6], [7, 8, 9]], ["a", "b"], "t"),
+    ],
+)
+def test_as_many_values_as_names(draw):
+    with pytest.raises(ValueError, match=r"are \d (values|rows or columns) for \d"):
+        draw()

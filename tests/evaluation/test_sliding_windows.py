@@ -97,6 +97,9 @@ def test_a_long_context_loses_its_beginning():
     ],
 )
 def test_windows_that_cannot_be(window, stride, message):
+    if stride is not None:
+        with pytest.raises(ValueError, match=message):
+            list(sliding_windows(range(20), 0, window, stride))
     with pytest.raises(ValueError, match=message):
         check_window(32, window, stride)
 

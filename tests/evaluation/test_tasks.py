@@ -23,6 +23,7 @@ from gpt2course.evaluation import (
 )
 from gpt2course.evaluation import hub_data as hub_file
 from gpt2course.evaluation import runner as runner_file
+from gpt2course.evaluation import scoring as scoring_file
 from gpt2course.evaluation.examples import with_pairs
 
 
@@ -309,3 +310,29 @@ def test_a_window_without_room_for_a_word(reader):
 
 def test_no_pairs_have_no_likelihoods(reader):
     assert continuation_likelihoods(reader.model, []) == []
+
+
+def test_the_window_counts_for_what_is_written(reader, monkeypatch):
+    read = []
+
+    def note(model, ids, max_new_tokens, **_):
+        read.append(len(ids))
+        return ids[:1]
+
+    monkeypatch.setattr(scoring_file, "generate", note)
+    small = Reader(reader.model, reader.tokenizer, window=32)
+    small.write("word " * 600, "\nTL;DR:", 5)
+    assert read == [32 - 5]
+    with pytest.raises(ValueError, match=r"window of 32 tokens has no room .* hint's"):
+        small.write("word", "hint " * 40, 5)
+
+
+def test_a_continuation_within_the_last_token_of_its_context(reader):
+    with pytest.raises(ValueError, match=r"has 0 tokens.*begin it with a space"):
+        reader.continuations([("th", "e")])
+
+
+def test_a_reader_in_train_mode():
+    model = load_checkpoint("mini").train()
+    with pytest.raises(ValueError, match=r"call model\.eval\(\)"):
+        Reader(model, load_tokenizer("mini"))

@@ -92,3 +92,13 @@ def test_broken_weights():
         model.wpe.weight[4] = torch.nan
     with pytest.raises(ValueError, match="the logits at position 5 are not finite"):
         beam_search(model, [1, 2, 3], 2, 8)
+
+
+def test_probabilities_of_half_precision_are_added_in_float32():
+    model = random_model().bfloat16()
+    best = beam_search(model, [1, 2, 3], 4, 10, length_penalty=0.0)[0]
+    ids = torch.tensor([[1, 2, 3, *best.ids]])
+    with torch.no_grad():
+        logits = model(ids)[0, 2:-1].float().log_softmax(dim=-1)
+    score = logits.gather(1, ids[0, 3:, None]).sum().item()
+    assert best.score == pytest.approx(score, abs=0.02)  # of scores of about -50

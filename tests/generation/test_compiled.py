@@ -99,6 +99,16 @@ def test_impossible_lengths(max_length):
         CompiledWriter(MODEL, max_length, backend="eager")
 
 
+def test_hooks_that_came_later_are_not_left_out():
+    model = random_model()
+    writer = CompiledWriter(model, backend="eager")
+    hook = model.h[0].attn.register_forward_hook(lambda *_: None)
+    with pytest.raises(ValueError, match="a module has hooks"):
+        next(writer.stream([1, 2]))
+    hook.remove()
+    next(writer.stream([1, 2]))
+
+
 def test_a_model_that_is_not_plain():
     with pytest.raises(
         ValueError, match=r"in train mode, or a module has hooks.*call model\.eval\(\)"

@@ -16,6 +16,7 @@ from gpt2course.generation import (
     quantize_weights,
 )
 from gpt2course.generation import quantized as quantized_file
+from gpt2course.training import add_lora
 
 MAKERS = {"packed": lambda model: pack_weights(model, 3), "int8": quantize_weights}
 PROMPTS = [[1, 2, 3], [4, 5, 6, 7, 8], [9]]
@@ -108,6 +109,28 @@ def test_processors_without_vnni_get_smaller_numbers(monkeypatch):
 def test_what_is_refused(kind, change, says):
     with pytest.raises(ValueError, match=says):
         MAKERS[kind](change(random_model()))
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_hooks_and_other_layers_would_be_left_out(kind):
+    model = random_model()
+    hook = model.h[0].attn.register_forward_hook(lambda *_: None)
+    with pytest.raises(ValueError, match="has hooks or is no layer of GPT-2"):
+        MAKERS[kind](model)
+    hook.remove()
+    MAKERS[kind](model)
+    add_lora(model, 2, seed=0)
+    with pytest.raises(ValueError, match=r"merge_lora\(model\)"):
+        MAKERS[kind](model.eval())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_broken_weights_do_not_become_whole_numbers(value):
+    model = random_model()
+    with torch.no_grad():
+        model.h[1].mlp.c_fc.weight[3, 1] = value
+    with pytest.raises(ValueError, match="holds NaN or infinity"):
+        quantize_weights(model)
 
 
 def test_no_rows():

@@ -20,6 +20,7 @@ from gpt2course.generation import (
     generate_batch,
     stream_tokens,
 )
+from gpt2course.model import GPT2
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -235,3 +236,23 @@ def test_a_cache_without_room_is_refused_before_anything_is_written():
     with pytest.raises(ValueError, match="room for 4 tokens and the text may have 13"):
         next(written)
     assert cache.length == 0
+
+
+def test_a_cache_of_another_text_is_refused():
+    model = random_model()
+    cache = KVCache(model.config)
+    written = generate(model, [1, 2, 3], 4, stop_ids=(), cache=cache)
+    with pytest.raises(ValueError, match="the cache holds 6 tokens of another text"):
+        generate(model, [1, 2, 4, *range(10)], 4, cache=cache)
+    text = [1, 2, 3, *written]
+    again = generate(model, text, 4, stop_ids=(), cache=cache)
+    assert again == generate(model, text, 4, stop_ids=())
+
+
+def test_a_model_that_drops_out_does_not_write():
+    model = GPT2(replace(TINY, resid_pdrop=0.1))
+    for write in (generate, beam_search):
+        with pytest.raises(ValueError, match=r"in train mode.*call model\.eval\(\)"):
+            write(model, [1, 2, 3])
+        write(model.eval(), [1, 2, 3], max_new_tokens=2)
+        model.train()

@@ -106,6 +106,7 @@ def test_a_stop_string_is_found_wherever_pieces_cut_it(text, stop, cuts):
         rest = rest[n:]
     # the first stop string whose end is read wins, as when tokens arrive
     got = "".join(until_stop(pieces, stop))
+    assert got == "".join(until_stop([text], stop))
     assert text.startswith(got)
     assert not any(s in got for s in stop)
     if not any(s in text for s in stop):

@@ -49,6 +49,7 @@ EXPLAINED = {
     "sentiment.model._configuration": "puts the file before that of transformers",
     "sentiment.model._with_weights": "puts the folder before the message of from_hf",
     "checkpoints.hub._Question.answer": "what the connection said; hub_folder reports",
+    "cli.options._path": "jsonargparse says that it must be a path",
     "course.time_limit._alarm": "stops an answer to an exercise; the check says so",
     "training.processes.CtrlC._note": "ctrl-C pressed twice: Python's own, no message",
     "training.processes.run_in_processes": "the message of one of the processes",

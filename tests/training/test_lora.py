@@ -136,3 +136,10 @@ def test_a_rank_above_the_width(tmp_path):
     with pytest.raises(ValueError, match=r"lora is 25; .*n_embd, 24.* use at most"):
         run(tmp_path / "run", replace(LORA, lora=25))
     assert not (tmp_path / "run").exists()
+
+
+def test_matrices_that_were_trained_are_not_replaced():
+    model = random_model()
+    add_lora(model, 2, seed=0)
+    with pytest.raises(ValueError, match="has LoRA matrices already"):
+        add_lora(model, 2, seed=1)

@@ -238,6 +238,13 @@ def test_what_cannot_be_is_refused(given, message):
         training_memory(TINY, **{"batch_size": 2, "length": 8} | given)
 
 
+def test_the_parts_refuse_alike():
+    with pytest.raises(ValueError, match="did you mean 'adamw_torch'"):
+        optimizer_bytes(TINY, "adamw_torch_fused")
+    with pytest.raises(ValueError, match="lora_rank is -4"):
+        parameter_count(TINY, -4)
+
+
 def test_generating_refuses_too():
     with pytest.raises(ValueError, match="unknown dtype 'int8'"):
         cache_bytes(TINY, 1, 1, "int8")

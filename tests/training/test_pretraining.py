@@ -299,6 +299,15 @@ def test_no_gpu_here(tmp_path):
         pretrain(CORPUS, replace(ONE, device="cuda"), tmp_path)
 
 
+def test_other_validation_texts_are_another_run(tmp_path):
+    config = replace(ONE, max_steps=4)
+    pretrain(CORPUS, config, tmp_path)
+    assert pretrain(CORPUS, config, tmp_path).steps == 4
+    other = replace(CORPUS, validation_characters=[9] * len(CORPUS.validation))
+    with pytest.raises(ValueError, match="belongs to a run with another"):
+        pretrain(other, config, tmp_path)
+
+
 def test_the_corpus_holds_the_training_texts_only():
     closed = "".join(text + END_OF_TEXT for text in TEXTS[:60])
     stream = CORPUS.tokens.tolist()

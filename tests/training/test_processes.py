@@ -109,6 +109,12 @@ def test_devices():
         pick_device("cuda")
 
 
+@pytest.mark.parametrize("name", ["cuda:1", "gpu", "mps", "", None])
+def test_a_device_that_is_none(name):
+    with pytest.raises(ValueError, match=r"unknown device .*known are auto, cpu, cuda"):
+        pick_device(name)
+
+
 @pytest.mark.parametrize("name", ["auto", "cuda"])
 def test_more_processes_than_gpus(monkeypatch, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

@@ -202,3 +202,12 @@ def test_no_epoch_of_a_seed_is_one_of_another(seed):
 
     orders = {epoch(number, other) for number in range(4) for other in range(seed + 4)}
     assert len(orders) == 4 * (seed + 4)
+
+
+@pytest.mark.parametrize("max_grad_norm", [0, -1.0, float("nan")])
+def test_a_norm_that_would_stop_or_turn_the_steps(max_grad_norm):
+    model = random_model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    packed = pack_sequences([[1, 2, 3]], 8)
+    with pytest.raises(ValueError, match="it must be above 0"):
+        train_step(model, optimizer, [packed], max_grad_norm=max_grad_norm)

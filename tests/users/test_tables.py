@@ -189,6 +189,34 @@ def test_jokes_within_the_marks_of_another_whose_names_are_hashes(tmp_path, name
     )
 
 
+SHORT_NAMES = [
+    # names, a line that is no row of them, one that is
+    ([f"{i}{x}" for i in range(1, 9) for x in "ab"], "10, never count.", "9a,Second."),
+    ([f"{i}{x}" for i in range(1, 9) for x in "ab"], "1984, he said.", "10a,Second."),
+]
+
+
+@pytest.mark.parametrize(("names", "line", "row"), SHORT_NAMES)
+def test_short_names_with_letters_are_no_hashes(tmp_path, names, line, row):
+    rows = [f'{name},"Pupil {name} laughed.\n{line}"' for name in names]
+    rows.append(f'9c,"Open joke\n{row}"')
+    path = tmp_path / "jokes.csv"
+    path.write_text("\n".join(["ID,Joke", *rows]) + "\n")
+    report = load_jokes(str(tmp_path)).report
+    merged = {"rows within quotation marks": [len(rows)]}
+    assert (report.kept, report.dropped) == (len(names), merged)
+
+
+@pytest.mark.parametrize("line", ["100000, he cried", "1984, he said", "2nd, he said"])
+def test_a_number_in_a_joke_is_no_hash(tmp_path, line):
+    names = [np.base_repr(350_000_000 + 7919 * i, 36).lower() for i in range(30)]
+    rows = [f'{name},"Pupil {name} laughed.\n{line}"' for name in names]
+    path = tmp_path / "jokes.csv"
+    path.write_text("\n".join(["ID,Joke", *rows]) + "\n")
+    report = load_jokes(str(tmp_path)).report
+    assert (report.kept, report.dropped) == (30, {})
+
+
 @pytest.mark.parametrize("spoiled", ['5,"Open', "5,without, marks", '5,"Joke" 5'])
 def test_a_numbered_list_beside_rows_with_problems(tmp_path, spoiled):
     rows = [f'{i},"Pupil {i} laughed, at number {i + 3}."' for i in range(1, 20)]
