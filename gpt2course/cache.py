@@ -60,7 +60,7 @@ class KVCache:
         # (keys, values) of each layer, views of the store
         self.layers = [(layer[0], layer[1]) for layer in self._store]
         self.length = 0
-        self.ids: Tensor | None = None  # (B, length) that decoding has read, if it did
+        self.ids: Tensor | None = None  # (B, length), if decoding has read all of it
 
     @property
     def max_length(self) -> int:
@@ -114,7 +114,10 @@ class KVCache:
             )
         filled = self._store[..., : self.length, :]
         filled.copy_(filled.index_select(2, rows))
+        if self.ids is not None:
+            self.ids = self.ids[rows]
 
     def advance(self, n_tokens: int) -> None:
         """Count tokens as read, once every layer has stored them."""
         self.length += n_tokens
+        self.ids = None  # whoever knows them says so afterwards

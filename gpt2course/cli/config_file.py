@@ -101,7 +101,7 @@ class CarefulLoader(yaml.SafeLoader):
 
 
 for tag, pattern, first in (
-    ("null", r"null|", ["n", ""]),  # ~ is the home folder
+    ("null", r"~|null|", [*"~n", ""]),
     ("bool", r"true|false", "tf"),
     ("int", r"[-+]?(0|[1-9]\d*)", "-+0123456789"),
     ("float", r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", "-+.0123456789"),

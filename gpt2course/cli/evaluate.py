@@ -38,7 +38,8 @@ def run(
             HellaSwag and others) or a folder with TASK.jsonl; by default
             GPT2COURSE_DATA, else embedded (hub if GPT2COURSE_CHECKPOINT is a download).
         limit: only the first examples of each task.
-        window: tokens the model reads at once; by default all its positions.
+        window: tokens the model reads at once to score a text; by default, and for
+            tasks in which it writes, all its positions.
         stride: tokens predicted per window after the first, for texts longer than a
             window; by default the window.
         output: folder that keeps the row of each example and the results.

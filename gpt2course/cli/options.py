@@ -27,7 +27,7 @@ from jsonargparse import (
 )
 from jsonargparse.typing import register_type
 
-from gpt2course.cli.config_file import CarefulLoader, read_config_file
+from gpt2course.cli.config_file import CarefulLoader, load_config, read_config_file
 from gpt2course.config import GPT2Config
 
 # jsonargparse reads config files as YAML, and then each value in them once more; it
@@ -83,8 +83,8 @@ def parse(
         name: of the command, as it is typed.
         command: a file of this room. The arguments of its function `run` are the
             options; if one is a config dataclass, the fields of that are options. An
-            argument `given` gets the names of those that the command line sets, even to
-            their defaults.
+            argument `given` gets the names of those that the command line or the config
+            file sets, even to their defaults.
         arguments: what is typed after the name.
 
     Returns:
@@ -103,7 +103,18 @@ def parse(
     if wants_given:
         found = (re.match(r"--([^=]+)", argument) for argument in arguments)
         result["given"] = {name[1].replace("-", "_") for name in found if name}
+        if arguments and arguments[0].startswith("--config="):
+            result["given"] |= _names_in(load_config(arguments[0][len("--config=") :]))
     return result
+
+
+def _names_in(settings: dict, prefix: str = "") -> set[str]:
+    """The names that a config file sets, dotted if they are nested."""
+    names = set()
+    for key, value in settings.items():
+        name = prefix + str(key).replace("-", "_")
+        names |= _names_in(value, f"{name}.") if isinstance(value, dict) else {name}
+    return names
 
 
 def config_first(arguments: Sequence[str]) -> list[str]:

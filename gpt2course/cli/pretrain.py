@@ -29,7 +29,7 @@ def run(
     Args:
         settings: the run. The last id of the new vocabulary ends a text.
         output: folder for the checkpoint, the log and the state of the run.
-        given: the options that the command line sets.
+        given: the options that the command line or the config file sets.
         checkpoint: where to start from, with its tokenizer and its shape: mini, gpt2,
             gpt2-medium, gpt2-large, gpt2-xl or a folder; by default a new tokenizer and
             random weights.
@@ -50,9 +50,10 @@ def run(
     options = different_options(settings, PretrainConfig())
     if checkpoint is not None:
         shape = load_checkpoint(checkpoint).config
-        # a config file that --print-config wrote has all defaults, of no meaning here
-        asked = {name.removeprefix("model.") for name in given}
-        asked |= different_options(model, defaults).keys()
+        names = {field.name for field in fields(model)}
+        asked = {name for name in names if f"model.{name}" in given}
+        if asked == names:  # as in what --print-config writes: defaults say nothing
+            asked = different_options(model, defaults).keys() - {"eos_token_id"}
         wrong = [
             f"model.{field.name} is {getattr(model, field.name)}, and that of the "
             f"checkpoint {getattr(shape, field.name)}"

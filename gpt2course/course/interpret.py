@@ -24,7 +24,7 @@ def check_index(name: str, index: int, limit: int) -> None:
     Raises:
         ValueError: no whole number from 0 to limit - 1.
     """
-    if isinstance(index, bool) or not isinstance(index, int):
+    if isinstance(index, bool) or not hasattr(index, "__index__"):
         raise ValueError(f"{name} is {index!r}; it must be a whole number from 0")
     if not 0 <= index < limit:
         raise ValueError(f"{name} is {index}; it must be from 0 to {limit - 1}")

@@ -293,7 +293,7 @@ def _shape(name: str) -> str:
 def _lengths_of_hashes(ids: list[str]) -> set[str]:
     """The lengths of names that are hashes, such as UUIDs: long, and of many shapes.
     There are none for other names, which are known by their shape."""
-    hashes = [name for name in ids if len(name) >= 6 and _lengths(name)]
+    hashes = [name for name in ids if len(name) >= 5 and _lengths(name)]
     shapes = Counter(map(_shape, hashes)).most_common(1)
     if 2 * len(hashes) <= len(ids) or 2 * shapes[0][1] > len(hashes):
         return set()

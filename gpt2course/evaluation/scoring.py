@@ -50,7 +50,8 @@ class Reader:
     Args:
         model: in eval mode.
         tokenizer: the one that belongs to it.
-        window: tokens the model reads at once; n_positions by default.
+        window: tokens the model reads at once to score a text; n_positions by default,
+            and always for what is written.
         stride: tokens predicted per window after the first; the window by default.
         seed: of what is sampled and drawn, together with the number of the example.
 
@@ -178,15 +179,16 @@ class Reader:
             index: of the example; with the seed it decides what is sampled.
 
         Raises:
-            ValueError: a window without room for hint and answer.
+            ValueError: a model without room for hint and answer.
         """
         hint_ids = self.encode(hint)
-        room = self.window - max_new_tokens - len(hint_ids)
+        n_positions = self.model.config.n_positions
+        room = n_positions - max_new_tokens - len(hint_ids)
         if room < 1:
             raise ValueError(
-                f"a window of {self.window} tokens has no room for a text, the hint's "
-                f"{len(hint_ids)} and {max_new_tokens} new ones; take a larger window "
-                "or checkpoint, or a shorter hint"
+                f"the model's {n_positions} positions have no room for a text, the "
+                f"{len(hint_ids)} tokens of the hint and {max_new_tokens} new ones; "
+                "shorten the hint, ask for fewer, or choose another checkpoint"
             )
         ids = [*self.encode(prompt)[:room], *hint_ids]
         generator = torch.Generator(self.model.device)

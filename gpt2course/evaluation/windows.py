@@ -157,7 +157,7 @@ def continuation_likelihoods(
         if not 1 <= len(continuation) <= window:
             remedy = "shorten it"
             if not continuation:
-                remedy = "the context's last token holds it: begin it with a space"
+                remedy = "begin it with a space, so that it has tokens of its own"
             raise ValueError(
                 f"a continuation has {len(continuation)} tokens; it must have 1 to the "
                 f"window's {window}: {remedy}"

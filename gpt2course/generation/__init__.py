@@ -37,7 +37,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "streaming": ["decode_utf8", "stream_text", "until_stop"],
         "beam": ["Beam", "beam_search"],
         "packed": [
-            *("ExchangedGPT2", "PLAIN", "PackedLinear", "is_plain", "pack_weights"),
+            *("ExchangedGPT2", "PLAIN", "PackedLinear", "is_plain", "is_plain_module"),
+            "pack_weights",
         ],
         "quantized": ["Int8Linear", "quantize_weights", "weight_limit"],
         "compiled": ["CompiledWriter", "StaticCache", "check_compiler"],

@@ -198,9 +198,9 @@ def decode_steps(
     B = len(prompts)
     T = max(map(len, prompts))
     length = min(T + max_new_tokens, config.n_positions)
-    if cache is not None and cache.ids is not None:
+    if cache is not None and cache.ids is not None and len(cache.ids) == B:
         read = [prompt[: cache.length] for prompt in prompts]
-        if cache.ids.size(1) == cache.length and cache.ids.tolist() != read:
+        if cache.ids[:, : cache.length].tolist() != read:
             raise ValueError(
                 f"the cache holds {cache.length} tokens of another text; pass one that "
                 "was read from the beginning of input_ids, or none"

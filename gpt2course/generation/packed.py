@@ -44,12 +44,14 @@ def is_plain(model: nn.Module, kinds: set[type] = PLAIN) -> bool:
     Returns:
         True for modules of these kinds, none of them hooked or training.
     """
-    for module in model.modules():
-        hooked = module._forward_hooks or module._forward_pre_hooks
-        changed = hooked or "forward" in vars(module)
-        if type(module) not in kinds or changed or module.training:
-            return False
-    return True
+    return all(is_plain_module(module, kinds) for module in model.modules())
+
+
+def is_plain_module(module: nn.Module, kinds: set[type] = PLAIN) -> bool:
+    """As `is_plain`, for a module without those inside it."""
+    hooked = module._forward_hooks or module._forward_pre_hooks
+    changed = hooked or "forward" in vars(module)
+    return type(module) in kinds and not changed and not module.training
 
 
 class ExchangedGPT2(GPT2):
@@ -89,11 +91,16 @@ class ExchangedGPT2(GPT2):
                 f"the model is in train mode; a {what} one only infers: "
                 "call model.eval() first"
             )
-        if not is_plain(model):
+        odd = [
+            f"{name or 'the model'} ({type(module).__name__})"
+            for name, module in model.named_modules()
+            if not is_plain_module(module)
+        ]
+        if odd:
             raise ValueError(
-                "a module of the model has hooks or is no layer of GPT-2, which a "
-                f"{what} one would leave out: merge_lora(model), or make it outside of "
-                "ablated and patched"
+                f"{odd[0]} has hooks, is in train mode or is no module of GPT-2, and a "
+                f"{what} model would leave that out; make it from an unchanged one, "
+                "after LoRA from what merge_lora returns"
             )
         with torch.device("meta"):  # no memory for weights that are exchanged at once
             super().__init__(model.config)

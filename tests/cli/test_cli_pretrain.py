@@ -98,6 +98,10 @@ def test_more_pretraining(capsys, tmp_path, few_reviews):
     config = tmp_path / "run.yaml"
     config.write_text(capsys.readouterr().out)
     assert main(["pretrain", "--config", str(config)]) == 0
+    capsys.readouterr()
+    config.write_text("model:\n  n_layer: 6\n")
+    err = refused(capsys, *more, *third[:2], "--config", str(config))
+    assert "model.n_layer is 6, and that of the checkpoint 2. A" in err
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from gpt2course.evaluation import (
 )
 from gpt2course.evaluation import hub_data as hub_file
 from gpt2course.evaluation import runner as runner_file
-from gpt2course.evaluation import scoring as scoring_file
 from gpt2course.evaluation.examples import with_pairs
 
 
@@ -312,19 +311,9 @@ def test_no_pairs_have_no_likelihoods(reader):
     assert continuation_likelihoods(reader.model, []) == []
 
 
-def test_the_window_counts_for_what_is_written(reader, monkeypatch):
-    read = []
-
-    def note(model, ids, max_new_tokens, **_):
-        read.append(len(ids))
-        return ids[:1]
-
-    monkeypatch.setattr(scoring_file, "generate", note)
-    small = Reader(reader.model, reader.tokenizer, window=32)
-    small.write("word " * 600, "\nTL;DR:", 5)
-    assert read == [32 - 5]
-    with pytest.raises(ValueError, match=r"window of 32 tokens has no room .* hint's"):
-        small.write("word", "hint " * 40, 5)
+def test_a_hint_without_room_is_named(reader):
+    with pytest.raises(ValueError, match=r"512 positions have no room .* of the hint"):
+        reader.write("word", "hint " * 600, 5)
 
 
 def test_a_continuation_within_the_last_token_of_its_context(reader):

@@ -115,12 +115,12 @@ def test_what_is_refused(kind, change, says):
 def test_hooks_and_other_layers_would_be_left_out(kind):
     model = random_model()
     hook = model.h[0].attn.register_forward_hook(lambda *_: None)
-    with pytest.raises(ValueError, match="has hooks or is no layer of GPT-2"):
+    with pytest.raises(ValueError, match=r"h\.0\.attn \(Causal.*has hooks"):
         MAKERS[kind](model)
     hook.remove()
     MAKERS[kind](model)
     add_lora(model, 2, seed=0)
-    with pytest.raises(ValueError, match=r"merge_lora\(model\)"):
+    with pytest.raises(ValueError, match=r"c_attn \(Linear\).*merge_lora"):
         MAKERS[kind](model.eval())
 
 

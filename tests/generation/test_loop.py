@@ -244,6 +244,19 @@ def test_a_cache_of_another_text_is_refused():
     written = generate(model, [1, 2, 3], 4, stop_ids=(), cache=cache)
     with pytest.raises(ValueError, match="the cache holds 6 tokens of another text"):
         generate(model, [1, 2, 4, *range(10)], 4, cache=cache)
+    # read again from another place, by the model itself
+    length, cache.length = cache.length, 0
+    with torch.no_grad():
+        model(torch.tensor([[9, 8, 7, 6, 5, 4]]), cache=cache)
+    assert generate(model, [9, 8, 7, 6, 5, 4, 3], 4, stop_ids=(), cache=cache) == (
+        generate(model, [9, 8, 7, 6, 5, 4, 3], 4, stop_ids=())
+    )
+    cache.length = 3  # rewound
+    with pytest.raises(ValueError, match="the cache holds 3 tokens of another text"):
+        generate(model, [9, 8, 6, 5], 4, cache=cache)
+    cache = KVCache(model.config)
+    assert generate(model, [1, 2, 3], 4, stop_ids=(), cache=cache) == written
+    assert cache.length == length
     text = [1, 2, 3, *written]
     again = generate(model, text, 4, stop_ids=(), cache=cache)
     assert again == generate(model, text, 4, stop_ids=())

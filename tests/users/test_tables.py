@@ -174,8 +174,9 @@ def test_jokes_within_the_marks_of_another(tmp_path, lines, merged):
         lambda i: str(uuid.uuid5(uuid.NAMESPACE_DNS, str(i))),
         lambda i: hashlib.sha256(str(i).encode()).hexdigest()[:10],
         lambda i: np.base_repr(350_000_000 + 7919 * i, 36).lower(),  # as on Reddit
+        lambda i: np.base_repr(60_000_000 + 19_387 * i, 36).lower(),  # 5, then 6
     ],
-    ids=["uuid", "hash", "base 36"],
+    ids=["uuid", "hash", "base 36", "longer"],
 )
 def test_jokes_within_the_marks_of_another_whose_names_are_hashes(tmp_path, name):
     rows = [f'{name(i)},"Pupil {i} laughed,\n2nd, he cried at {i}."' for i in range(30)]
