@@ -110,19 +110,18 @@ def plain_names(names: Iterable[str]) -> dict[str, str]:
         name -> plain name.
     """
     plain = {name: unwrapped(name) for name in names}
-    embeddings = [name for name in plain.values() if name.endswith("wte.weight")]
-    heads = [name for name in plain.values() if name.endswith("lm_head.weight")]
-    if not embeddings and len(heads) == 1:
-        outer = heads[0].removesuffix("lm_head.weight").removesuffix("transformer.")
-        inner = any(n.startswith(f"{outer}transformer.") for n in plain.values())
-        embeddings = [
-            f"{outer}transformer.wte.weight" if inner else f"{outer}wte.weight"
-        ]
-        plain = {n: embeddings[0] if p == heads[0] else p for n, p in plain.items()}
-    if len(embeddings) == 1:
-        outer = embeddings[0].removesuffix("wte.weight").removesuffix("transformer.")
-        if outer.endswith(".") and all(n.startswith(outer) for n in plain.values()):
-            plain = {name: n.removeprefix(outer) for name, n in plain.items()}
+    matrices = [n for n in plain.values() if n.endswith("wte.weight")]
+    only_head = not matrices
+    if only_head:
+        matrices = [n for n in plain.values() if n.endswith("lm_head.weight")]
+    if len(matrices) != 1:
+        return plain
+    outer = re.sub(r"(transformer\.)?(wte|lm_head)\.weight$", "", matrices[0])
+    if outer.endswith(".") and all(n.startswith(outer) for n in plain.values()):
+        plain = {name: n.removeprefix(outer) for name, n in plain.items()}
+    if only_head:
+        head, wte = matrices[0].removeprefix(outer), "transformer.wte.weight"
+        plain = {name: wte if n == head else n for name, n in plain.items()}
     return plain
 
 

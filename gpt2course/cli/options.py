@@ -43,6 +43,7 @@ def _path(text: str) -> Path:
 
 
 register_type(Path, str, _path, type_check=isinstance)
+
 EPILOG = """\
 An option on the command line overrides the config file, which overrides the
 environment variables, which override the defaults above.

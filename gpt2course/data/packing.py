@@ -33,7 +33,7 @@ def concatenate(
         ValueError: no documents; ids or an eos_token_id that are no ids.
     """
     documents = _checked(documents)
-    eos_token_id = _id("eos_token_id", eos_token_id)
+    eos_token_id = _int64("eos_token_id", eos_token_id)
     if not documents:
         raise ValueError("no documents to pack; pass at least one")
     lengths = torch.tensor([len(ids) + 1 for ids in documents])
@@ -53,7 +53,7 @@ def _checked(documents: Sequence[Sequence[int]]) -> list[list[int]]:
     return found
 
 
-def _id(name: str, value: object) -> int:
+def _int64(name: str, value: object) -> int:
     """A whole number that fits into int64, from 0."""
     value = whole_number(name, value, least=0)
     if value >= 2**63:
@@ -87,7 +87,7 @@ def shuffled_stream(tokens: Tensor, lengths: Tensor, seed: int) -> Tensor:
     Raises:
         ValueError: another seed.
     """
-    seed = _id("seed", seed)
+    seed = _int64("seed", seed)
     order = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(seed))
     parts = tokens.split(lengths.tolist())
     return torch.cat([parts[i] for i in order])
@@ -207,7 +207,7 @@ def pack_sequences(
             f"row_length is {row_length}; a row needs at least 2 tokens, one to read "
             "and one to predict"
         )
-    pad_token_id = _id("pad_token_id", pad_token_id)
+    pad_token_id = _int64("pad_token_id", pad_token_id)
     if too_long not in ("error", "cut", "drop"):
         raise ValueError(
             f"too_long is {too_long!r}; it must be 'error', 'cut' or 'drop'"

@@ -49,12 +49,16 @@ def check_window(n_positions: int, window: int | None, stride: int | None) -> tu
         )
     if stride is None:
         stride = window
+    _check_stride(window, stride)
+    return window, stride
+
+
+def _check_stride(window: int, stride: int) -> None:
     if not 1 <= stride <= window:
         raise ValueError(
             f"stride is {stride}; it must lie between 1 and the window of {window} "
             "tokens, or tokens would be left out"
         )
-    return window, stride
 
 
 def sliding_windows(
@@ -81,11 +85,7 @@ def sliding_windows(
     Source: lm-evaluation-harness, get_rolling_token_windows, whose context_len is
     window - stride + 1. Chapter: evaluating as the paper did.
     """
-    if not 1 <= stride <= window:
-        raise ValueError(
-            f"stride is {stride}; it must lie between 1 and the window of {window} "
-            "tokens"
-        )
+    _check_stride(window, stride)
     before = [prefix, *ids]  # before[i] stands before ids[i]
     done = min(window, len(ids))
     if done:

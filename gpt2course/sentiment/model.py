@@ -249,8 +249,6 @@ def load_classifier(
     """
     if folder is None:
         verify(CLASSIFIER, json.loads(CLASSIFIER_SHA256.read_text(encoding="utf-8")))
-    if folder == "":
-        raise CheckpointError("the folder of the classifier is ''; name one, or None")
     folder = Path(CLASSIFIER if folder is None else folder)
     found = reconcile(folder)
     config, tokenizer = _configuration(folder), found.tokenizer

@@ -125,8 +125,8 @@ def optimizer_bytes(config: GPT2Config, optim: str, lora_rank: int = 0) -> int:
     Source: Dettmers et al. 2022; bitsandbytes' Optimizer2State.init_state; Trainer's
     create_optimizer. Chapter: large models.
     """
-    if optim not in ("adamw_torch", "adamw_8bit"):
-        raise unknown("optim", optim, ("adamw_torch", "adamw_8bit"))
+    if optim not in OPTIMIZERS:
+        raise unknown("optim", optim, OPTIMIZERS)
     embeddings = 0 if lora_rank else 2  # they come first among the sizes
     total = 0
     for place, (size, count) in enumerate(parameter_sizes(config, lora_rank)):

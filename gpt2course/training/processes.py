@@ -25,6 +25,7 @@ from torch import Tensor
 from gpt2course.files import set_up_logging
 from gpt2course.settings import unknown
 
+DEVICES = ("auto", "cpu", "cuda")  # what `pick_device` takes
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 SHARDING = ("FSDP", "DEEPSPEED", "MEGATRON_LM")  # accelerate's ways to split a model
@@ -114,8 +115,8 @@ def pick_device(name: str, num_processes: int = 1) -> torch.device:
     Raises:
         ValueError: "cuda" without a GPU, fewer GPUs than processes, or another name.
     """
-    if name not in ("auto", "cpu", "cuda"):
-        raise unknown("device", name, ("auto", "cpu", "cuda"))
+    if name not in DEVICES:
+        raise unknown("device", name, DEVICES)
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "cuda" and not gpus:
         raise ValueError("device is cuda, and torch finds no GPU here; use cpu")
